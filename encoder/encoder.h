@@ -1,0 +1,75 @@
+/* encoder.h - the door of encoder/: open a model folder, look at it, embed with it.
+ *
+ * A model is immutable after loading and shared by threads; a session (inside) belongs to one
+ * thread. A folder is Hugging Face or sentence-transformers layout: config.json, model.safetensors
+ * (or its sharded index), tokenizer.json or vocab.txt, and, where it is a sentence encoder,
+ * modules.json with its modules.
+ */
+#ifndef SEMSEARCH_ENCODER_ENCODER_H
+#define SEMSEARCH_ENCODER_ENCODER_H
+
+#include "encoder/tokenizer/tokenizer.h"
+#include "src/base/embedder.h"
+#include "src/base/err.h"
+#include "src/base/json.h"
+#include "src/base/thread.h"
+
+struct model;
+
+struct model_options {
+    const char *pooling;   /* for folders without modules.json: "mean" (default), "cls", "max", ...;
+                              NULL: as the folder says */
+    int max_tokens;        /* 0: as the folder says */
+    const char *precision; /* "fp32"; NULL: fp32 */
+};
+int model_open(const char *dir, const struct model_options *options, struct model **out,
+               struct err *err) WARN_UNUSED;
+void model_close(struct model *m);
+
+struct model_prompt {
+    const char *name, *text;
+};
+struct model_info {
+    const char *name; /* the folder's last component, or config.json's _name_or_path */
+    const char *path, *family, *pooling, *activation,
+        *task; /* task: "sentence-similarity", "text-classification", ... */
+    int layers, hidden, heads, intermediate, vocab, max_tokens, dim;
+    bool normalize;
+    const struct model_prompt *prompt;
+    size_t n_prompts;
+    const char *default_prompt; /* a name, or NULL */
+    const char *const *label;
+    size_t n_labels;
+    int64_t parameters;
+    char fingerprint[33];
+};
+const struct model_info *model_info(const struct model *m);
+const struct tokenizer *model_tokenizer(const struct model *m);
+
+/* Looks at a folder without loading its weights (model show, model list): info->fingerprint is
+ * filled too (it hashes the weights' file, so it reads it once; cached by the registry). The result
+ * is freed with model_close. */
+int model_inspect(const char *dir, struct model **out, struct err *err) WARN_UNUSED;
+
+struct encode_options {
+    enum embed_role role;
+    const char *prompt; /* NULL: the role's; else exactly this text */
+    int normalize;      /* -1: as the folder's modules say; 0 no; 1 yes */
+};
+struct encoder;
+/* threads >= 1. The encoder borrows the model, which must outlive it. */
+int encoder_open(const struct model *m, int threads, struct encoder **out,
+                 struct err *err) WARN_UNUSED;
+void encoder_close(struct encoder *e);
+/* out: [n, dim]. tokens (may be NULL): [n], tokens of each text that went through the encoder,
+ * special ones counted. */
+int encoder_embed(struct encoder *e, const struct span *texts, size_t n,
+                  const struct encode_options *options, float *out, int *tokens,
+                  struct err *err) WARN_UNUSED;
+
+/* The same as an embedder for index/: always unit vectors. close() also closes the encoder; the
+ * model stays. */
+int encoder_embedder(const struct model *m, int threads, struct embedder **out,
+                     struct err *err) WARN_UNUSED;
+
+#endif

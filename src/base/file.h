@@ -1,0 +1,63 @@
+/* file.h - files: reading, mapping, replacing whole files safely, and the XDG folders.
+ *
+ * A file that we make never appears half-written under its final name: outfile_open() makes a
+ * temporary beside it, outfile_commit() syncs, renames and syncs the folder. Paths are bytes;
+ * nothing here assumes UTF-8.
+ */
+#ifndef SEMSEARCH_BASE_FILE_H
+#define SEMSEARCH_BASE_FILE_H
+
+#include "src/base/err.h"
+#include "src/base/str.h"
+
+#include <stdint.h>
+#include <stdio.h>
+
+/* A read-only mapping of a whole file; {NULL, 0} for an empty file. Release with map_close (safe on
+ * a zeroed map). */
+struct map {
+    const unsigned char *p;
+    size_t n;
+};
+int map_open(struct map *m, const char *path, struct err *err) WARN_UNUSED;
+void map_close(struct map *m);
+
+/* Appends the whole file to `out`; a file larger than max_bytes is an error (ERR_LIMIT). */
+int file_read(const char *path, size_t max_bytes, struct str *out, struct err *err) WARN_UNUSED;
+int fd_read_all(int fd, size_t max_bytes, struct str *out, struct err *err) WARN_UNUSED;
+
+/* Writes n bytes at once, retrying short writes and EINTR. */
+int fd_write_all(int fd, const void *p, size_t n, struct err *err) WARN_UNUSED;
+
+bool file_exists(const char *path); /* anything at that path, links followed */
+bool dir_exists(const char *path);
+int dir_make(const char *path, struct err *err) WARN_UNUSED; /* as mkdir -p, mode 0777 & ~umask */
+int dir_remove_tree(const char *path,
+                    struct err *err) WARN_UNUSED;       /* as rm -r; links are not followed */
+char *path_join(const char *dir, const char *name);     /* owned; one '/' between */
+char *path_absolute(const char *path, struct err *err); /* owned, links resolved; NULL on failure */
+char *path_self_dir(
+    void); /* owned: the folder of the running program; NULL where the system does not say */
+
+/* A file being written under a temporary name in the folder of its final path. After a failure, or
+ * when the program dies, the final path is untouched. */
+struct outfile {
+    int fd;
+    char *path, *tmp;
+    bool failed;
+    char *buf; /* 64 KiB of pending bytes */
+    size_t n_buf;
+    struct err err; /* the first failure; reported by commit */
+};
+int outfile_open(struct outfile *f, const char *path, struct err *err) WARN_UNUSED;
+void outfile_write(struct outfile *f, const void *p, size_t n); /* failure is sticky */
+int outfile_commit(struct outfile *f,
+                   struct err *err) WARN_UNUSED; /* sync, rename, sync folder; releases f */
+void outfile_abandon(struct outfile *f);         /* removes the temporary; releases f */
+
+/* $XDG_DATA_HOME/semsearch (or ~/.local/share/semsearch), likewise cache; owned. Fails without
+ * HOME. */
+char *xdg_data_dir(struct err *err);
+char *xdg_cache_dir(struct err *err);
+
+#endif

@@ -1,0 +1,13 @@
+/* stop.h - a clean end on SIGINT and SIGTERM. The handler only sets a flag; every long loop looks
+ * at it between items and returns ERR_STOPPED, so that nothing is left half-done. A second signal
+ * ends the program at once. */
+#ifndef SEMSEARCH_BASE_STOP_H
+#define SEMSEARCH_BASE_STOP_H
+
+#include <stdbool.h>
+
+void stop_install(void);   /* called once by cli/ */
+bool stop_requested(void); /* cheap; any thread */
+int stop_signal(void);     /* the signal that came, or 0 */
+
+#endif
