@@ -1,0 +1,10 @@
+/* levels.h - the tables that level_*.c define; kernels.c chooses. Which of them exist is decided by
+ * the build (KERNELS_X86). */
+#ifndef SEMSEARCH_KERNELS_LEVELS_H
+#define SEMSEARCH_KERNELS_LEVELS_H
+
+#include "src/kernels/kernels.h"
+
+extern const struct kernels kernels_scalar, kernels_avx2, kernels_avx512;
+
+#endif

@@ -1,0 +1,142 @@
+/* vec_scalar.h - vectors of one float: portable C, see vec.h. No fused multiply-add: without the
+ * instruction fmaf() is a slow library call. */
+#ifndef SEMSEARCH_KERNELS_VEC_SCALAR_H
+#define SEMSEARCH_KERNELS_VEC_SCALAR_H
+
+#include "src/kernels/half.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifndef V_INLINE
+#define V_INLINE static inline __attribute__((always_inline))
+#endif
+
+#define VW 1
+
+typedef float vf;
+
+V_INLINE vf v_set1(float x)
+{
+    return x;
+}
+V_INLINE vf v_load(const float *p)
+{
+    return *p;
+}
+V_INLINE void v_store(float *p, vf v)
+{
+    *p = v;
+}
+/* The first n lanes, 0 < n < VW; the others are 0. Never reached with one lane. */
+V_INLINE vf v_load_n(const float *p, size_t n)
+{
+    return n ? *p : 0.0F;
+}
+V_INLINE void v_store_n(float *p, vf v, size_t n)
+{
+    if (n)
+        *p = v;
+}
+V_INLINE vf v_keep_n(vf v, size_t n) /* the first n lanes of v, 0 in the others */
+{
+    return n ? v : 0.0F;
+}
+V_INLINE vf v_add(vf a, vf b)
+{
+    return a + b;
+}
+V_INLINE vf v_sub(vf a, vf b)
+{
+    return a - b;
+}
+V_INLINE vf v_mul(vf a, vf b)
+{
+    return a * b;
+}
+V_INLINE vf v_div(vf a, vf b)
+{
+    return a / b;
+}
+V_INLINE vf v_fma(vf a, vf b, vf c) /* a * b + c */
+{
+    return a * b + c;
+}
+V_INLINE vf v_max(vf a, vf b)
+{
+    return a > b ? a : b;
+}
+V_INLINE vf v_min(vf a, vf b)
+{
+    return a < b ? a : b;
+}
+V_INLINE vf v_abs(vf a)
+{
+    return fabsf(a);
+}
+V_INLINE vf v_copysign(vf magnitude, vf sign)
+{
+    return copysignf(magnitude, sign);
+}
+V_INLINE vf v_if_less(vf a, vf b, vf yes, vf no) /* a < b ? yes : no */
+{
+    return a < b ? yes : no;
+}
+V_INLINE float v_sum(vf a)
+{
+    return a;
+}
+V_INLINE float v_hmax(vf a)
+{
+    return a;
+}
+
+/* The nearest integer, for |x| < 2^22: adding and taking away 1.5 * 2^23 rounds to nearest even. */
+V_INLINE vf v_round(vf x)
+{
+    volatile const float shifted = x + 12582912.0F;
+    return shifted - 12582912.0F;
+}
+
+/* x * 2^n for integer-valued n in [-126, 128]. Two factors, because 2^128 alone is no float. */
+V_INLINE vf v_scale2(vf x, vf n)
+{
+    const int32_t half = (int32_t)n >> 1, rest = (int32_t)n - half;
+    const uint32_t bits[2] = {(uint32_t)(half + 127) << 23, (uint32_t)(rest + 127) << 23};
+    float f[2];
+    memcpy(f, bits, sizeof f);
+    return x * f[0] * f[1];
+}
+
+V_INLINE vf v_load_f16(const uint16_t *p)
+{
+    return f16_value(*p);
+}
+V_INLINE void v_store_f16(uint16_t *p, vf v)
+{
+    *p = f16_bits(v);
+}
+V_INLINE vf v_load_bf16(const uint16_t *p)
+{
+    return bf16_value(*p);
+}
+
+/* dst[c * ldd + r] = src[r * lds + c] for r, c < VW. */
+V_INLINE void v_transpose(float *dst, size_t ldd, const float *src, size_t lds)
+{
+    (void)ldd;
+    (void)lds;
+    *dst = *src;
+}
+
+/* The exact dot product of two arrays of int8, n <= 65536. */
+V_INLINE int32_t v_dot_i8(const int8_t *a, const int8_t *b, size_t n)
+{
+    int32_t sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+#endif
