@@ -8,8 +8,8 @@
  *  - no -ffast-math; FMA contraction is allowed here and nowhere else;
  *  - the scalar level is the reference twin that tests compare with;
  *  - pointers need no alignment unless said; `ld*` are row strides in elements.
- * SEMSEARCH_ISA=scalar|avx2|avx512|neon forces a level (one that this CPU lacks is an error of
- * kernels_init).
+ * SEMSEARCH_ISA=scalar|avx2|avx512|avx512vnni|neon forces a level (one that this CPU lacks is an
+ * error of kernels_init).
  */
 #ifndef SEMSEARCH_KERNELS_KERNELS_H
 #define SEMSEARCH_KERNELS_KERNELS_H
@@ -60,8 +60,8 @@ struct attention_f32 {
 };
 
 struct kernels {
-    const char *isa;      /* "scalar", "avx2", "avx512", "neon" */
-    const char *features; /* for people: "avx512f+bw+dq+vl, vnni, bf16" as found */
+    const char *isa;      /* "scalar", "avx2", "avx512", "avx512vnni", "neon" */
+    const char *features; /* for people: "avx512f+bw+dq+vl, vnni" */
     int gemm_panel;       /* columns of a panel, 48 on avx512 */
 
     size_t (*gemm_packed_floats)(int n_out, int k);

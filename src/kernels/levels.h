@@ -5,6 +5,6 @@
 
 #include "src/kernels/kernels.h"
 
-extern const struct kernels kernels_scalar, kernels_avx2, kernels_avx512;
+extern const struct kernels kernels_scalar, kernels_avx2, kernels_avx512, kernels_avx512_vnni;
 
 #endif

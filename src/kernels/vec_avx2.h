@@ -1,0 +1,179 @@
+/* vec_avx2.h - vectors of eight floats: AVX2, FMA and F16C, see vec.h. */
+#ifndef SEMSEARCH_KERNELS_VEC_AVX2_H
+#define SEMSEARCH_KERNELS_VEC_AVX2_H
+
+#if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+
+#include "src/kernels/half.h"
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifndef V_INLINE
+#define V_INLINE static inline __attribute__((always_inline))
+#endif
+
+#define VW 8
+
+typedef __m256 vf;
+
+V_INLINE vf v_set1(float x)
+{
+    return _mm256_set1_ps(x);
+}
+V_INLINE vf v_load(const float *p)
+{
+    return _mm256_loadu_ps(p);
+}
+V_INLINE void v_store(float *p, vf v)
+{
+    _mm256_storeu_ps(p, v);
+}
+V_INLINE __m256i v_lanes(size_t n) /* the first n, n <= 8 */
+{
+    const __m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), index);
+}
+V_INLINE vf v_load_n(const float *p, size_t n)
+{
+    return _mm256_maskload_ps(p, v_lanes(n));
+}
+V_INLINE void v_store_n(float *p, vf v, size_t n)
+{
+    _mm256_maskstore_ps(p, v_lanes(n), v);
+}
+V_INLINE vf v_keep_n(vf v, size_t n)
+{
+    return _mm256_and_ps(v, _mm256_castsi256_ps(v_lanes(n)));
+}
+V_INLINE vf v_add(vf a, vf b)
+{
+    return _mm256_add_ps(a, b);
+}
+V_INLINE vf v_sub(vf a, vf b)
+{
+    return _mm256_sub_ps(a, b);
+}
+V_INLINE vf v_mul(vf a, vf b)
+{
+    return _mm256_mul_ps(a, b);
+}
+V_INLINE vf v_div(vf a, vf b)
+{
+    return _mm256_div_ps(a, b);
+}
+V_INLINE vf v_fma(vf a, vf b, vf c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+V_INLINE vf v_max(vf a, vf b)
+{
+    return _mm256_max_ps(a, b);
+}
+V_INLINE vf v_min(vf a, vf b)
+{
+    return _mm256_min_ps(a, b);
+}
+V_INLINE vf v_abs(vf a)
+{
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0F), a);
+}
+V_INLINE vf v_copysign(vf magnitude, vf sign)
+{
+    const __m256 top = _mm256_set1_ps(-0.0F);
+    return _mm256_or_ps(_mm256_andnot_ps(top, magnitude), _mm256_and_ps(top, sign));
+}
+V_INLINE vf v_if_less(vf a, vf b, vf yes, vf no)
+{
+    return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
+}
+V_INLINE float v_sum(vf a)
+{
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+V_INLINE float v_hmax(vf a)
+{
+    __m128 s = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}
+V_INLINE vf v_round(vf x)
+{
+    return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+/* 2^n for integers n in [-126, 127] */
+V_INLINE vf v_power2(__m256i n)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23));
+}
+V_INLINE vf v_scale2(vf x, vf n)
+{
+    const __m256i whole = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(whole, 1);
+    return _mm256_mul_ps(_mm256_mul_ps(x, v_power2(half)), v_power2(_mm256_sub_epi32(whole, half)));
+}
+V_INLINE vf v_load_f16(const uint16_t *p)
+{
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+}
+V_INLINE void v_store_f16(uint16_t *p, vf v)
+{
+    _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+V_INLINE vf v_load_bf16(const uint16_t *p)
+{
+    const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+
+/* Three rounds of interleaving: pairs of floats, pairs of doubles, then 128-bit halves. */
+V_INLINE void v_transpose(float *dst, size_t ldd, const float *src, size_t lds)
+{
+    __m256 a[8], b[8];
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++)
+        a[i] = _mm256_loadu_ps(src + (size_t)i * lds);
+#pragma GCC unroll 4
+    for (int i = 0; i < 8; i += 2) {
+        b[i] = _mm256_unpacklo_ps(a[i], a[i + 1]);
+        b[i + 1] = _mm256_unpackhi_ps(a[i], a[i + 1]);
+    }
+#pragma GCC unroll 2
+    for (int g = 0; g < 8; g += 4)
+#pragma GCC unroll 2
+        for (int h = 0; h < 2; h++) {
+            const __m256d lo = _mm256_castps_pd(b[g + h]), hi = _mm256_castps_pd(b[g + h + 2]);
+            a[g + 2 * h] = _mm256_castpd_ps(_mm256_unpacklo_pd(lo, hi));
+            a[g + 2 * h + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(lo, hi));
+        }
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; c++) {
+        float *const to = dst + (size_t)c * ldd;
+        _mm256_storeu_ps(to, _mm256_permute2f128_ps(a[c], a[4 + c], 0x20));
+        _mm256_storeu_ps(to + 4 * ldd, _mm256_permute2f128_ps(a[c], a[4 + c], 0x31));
+    }
+}
+
+V_INLINE int32_t v_dot_i8(const int8_t *a, const int8_t *b, size_t n)
+{
+    __m256i s0 = _mm256_setzero_si256();
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        const __m256i wa = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(a + i)));
+        const __m256i wb = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(b + i)));
+        s0 = _mm256_add_epi32(s0, _mm256_madd_epi16(wa, wb));
+    }
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(s0), _mm256_extracti128_si256(s0, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1));
+    int32_t sum = _mm_cvtsi128_si32(s);
+    for (; i < n; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+#endif
+#endif

@@ -1,0 +1,197 @@
+/* vec_avx512.h - vectors of sixteen floats: AVX-512 F, BW, DQ and VL, see vec.h. */
+#ifndef SEMSEARCH_KERNELS_VEC_AVX512_H
+#define SEMSEARCH_KERNELS_VEC_AVX512_H
+
+#ifdef __AVX512F__
+
+#include "src/kernels/half.h"
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifndef V_INLINE
+#define V_INLINE static inline __attribute__((always_inline))
+#endif
+
+#define VW 16
+
+typedef __m512 vf;
+
+V_INLINE vf v_set1(float x)
+{
+    return _mm512_set1_ps(x);
+}
+V_INLINE vf v_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+V_INLINE void v_store(float *p, vf v)
+{
+    _mm512_storeu_ps(p, v);
+}
+V_INLINE __mmask16 v_lanes(size_t n) /* the first n, n <= 16 */
+{
+    return (__mmask16)((1U << n) - 1U);
+}
+V_INLINE vf v_load_n(const float *p, size_t n)
+{
+    return _mm512_maskz_loadu_ps(v_lanes(n), p);
+}
+V_INLINE void v_store_n(float *p, vf v, size_t n)
+{
+    _mm512_mask_storeu_ps(p, v_lanes(n), v);
+}
+V_INLINE vf v_keep_n(vf v, size_t n)
+{
+    return _mm512_maskz_mov_ps(v_lanes(n), v);
+}
+V_INLINE vf v_add(vf a, vf b)
+{
+    return _mm512_add_ps(a, b);
+}
+V_INLINE vf v_sub(vf a, vf b)
+{
+    return _mm512_sub_ps(a, b);
+}
+V_INLINE vf v_mul(vf a, vf b)
+{
+    return _mm512_mul_ps(a, b);
+}
+V_INLINE vf v_div(vf a, vf b)
+{
+    return _mm512_div_ps(a, b);
+}
+V_INLINE vf v_fma(vf a, vf b, vf c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+V_INLINE vf v_max(vf a, vf b)
+{
+    return _mm512_max_ps(a, b);
+}
+V_INLINE vf v_min(vf a, vf b)
+{
+    return _mm512_min_ps(a, b);
+}
+V_INLINE vf v_abs(vf a)
+{
+    return _mm512_abs_ps(a);
+}
+V_INLINE vf v_copysign(vf magnitude, vf sign)
+{
+    const __m512i top = _mm512_set1_epi32(INT32_MIN);
+    /* bitwise top ? sign : magnitude */
+    return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(top, _mm512_castps_si512(sign),
+                                                         _mm512_castps_si512(magnitude), 0xca));
+}
+V_INLINE vf v_if_less(vf a, vf b, vf yes, vf no)
+{
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), no, yes);
+}
+V_INLINE float v_sum(vf a)
+{
+    return _mm512_reduce_add_ps(a);
+}
+V_INLINE float v_hmax(vf a)
+{
+    return _mm512_reduce_max_ps(a);
+}
+V_INLINE vf v_round(vf x)
+{
+    return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+V_INLINE vf v_scale2(vf x, vf n)
+{
+    return _mm512_scalef_ps(x, n);
+}
+V_INLINE vf v_load_f16(const uint16_t *p)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+V_INLINE void v_store_f16(uint16_t *p, vf v)
+{
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+V_INLINE vf v_load_bf16(const uint16_t *p)
+{
+    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
+
+/* Four rounds of interleaving: pairs of floats, pairs of doubles, then 128-bit quarters twice. */
+V_INLINE void v_transpose(float *dst, size_t ldd, const float *src, size_t lds)
+{
+    __m512 a[16], b[16];
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i++)
+        a[i] = _mm512_loadu_ps(src + (size_t)i * lds);
+#pragma GCC unroll 8
+    for (int i = 0; i < 16; i += 2) {
+        b[i] = _mm512_unpacklo_ps(a[i], a[i + 1]);
+        b[i + 1] = _mm512_unpackhi_ps(a[i], a[i + 1]);
+    }
+    /* a[4g + c]: column c of every 128-bit quarter, for the four rows of group g */
+#pragma GCC unroll 4
+    for (int g = 0; g < 16; g += 4)
+#pragma GCC unroll 2
+        for (int h = 0; h < 2; h++) {
+            const __m512d lo = _mm512_castps_pd(b[g + h]), hi = _mm512_castps_pd(b[g + h + 2]);
+            a[g + 2 * h] = _mm512_castpd_ps(_mm512_unpacklo_pd(lo, hi));
+            a[g + 2 * h + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(lo, hi));
+        }
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; c++) {
+        const __m512 even01 = _mm512_shuffle_f32x4(a[c], a[4 + c], 0x88);
+        const __m512 odd01 = _mm512_shuffle_f32x4(a[c], a[4 + c], 0xdd);
+        const __m512 even23 = _mm512_shuffle_f32x4(a[8 + c], a[12 + c], 0x88);
+        const __m512 odd23 = _mm512_shuffle_f32x4(a[8 + c], a[12 + c], 0xdd);
+        float *const to = dst + (size_t)c * ldd;
+        _mm512_storeu_ps(to, _mm512_shuffle_f32x4(even01, even23, 0x88));
+        _mm512_storeu_ps(to + 4 * ldd, _mm512_shuffle_f32x4(odd01, odd23, 0x88));
+        _mm512_storeu_ps(to + 8 * ldd, _mm512_shuffle_f32x4(even01, even23, 0xdd));
+        _mm512_storeu_ps(to + 12 * ldd, _mm512_shuffle_f32x4(odd01, odd23, 0xdd));
+    }
+}
+
+V_INLINE __mmask64 v_bytes(size_t n) /* the first n, at most 64 */
+{
+    return n >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << n) - 1;
+}
+
+#ifdef __AVX512VNNI__
+
+/* VNNI multiplies unsigned by signed bytes: b + 128 (its top bit flipped) is unsigned, and a . b =
+ * a . (b + 128) - 128 sum(a). The form used does not saturate. */
+V_INLINE int32_t v_dot_i8(const int8_t *a, const int8_t *b, size_t n)
+{
+    const __m512i flip = _mm512_set1_epi8(INT8_MIN);
+    __m512i sum = _mm512_setzero_si512(), sum_a = sum;
+    for (size_t i = 0; i < n; i += 64) {
+        const __m512i va = _mm512_maskz_loadu_epi8(v_bytes(n - i), a + i);
+        const __m512i vb = _mm512_maskz_loadu_epi8(v_bytes(n - i), b + i);
+        sum = _mm512_dpbusd_epi32(sum, _mm512_xor_si512(vb, flip), va);
+        sum_a = _mm512_dpbusd_epi32(sum_a, flip, va); /* the byte 0x80 read as 128 */
+    }
+    return _mm512_reduce_add_epi32(_mm512_sub_epi32(sum, sum_a));
+}
+
+#else
+
+/* Both widened to 16 bits; pairs of products are added in 32. */
+V_INLINE int32_t v_dot_i8(const int8_t *a, const int8_t *b, size_t n)
+{
+    __m512i sum = _mm512_setzero_si512();
+    for (size_t i = 0; i < n; i += 32) {
+        const __mmask32 m = (__mmask32)v_bytes(n - i);
+        const __m512i va = _mm512_cvtepi8_epi16(_mm256_maskz_loadu_epi8(m, a + i));
+        const __m512i vb = _mm512_cvtepi8_epi16(_mm256_maskz_loadu_epi8(m, b + i));
+        sum = _mm512_add_epi32(sum, _mm512_madd_epi16(va, vb));
+    }
+    return _mm512_reduce_add_epi32(sum);
+}
+
+#endif
+
+#endif
+#endif
