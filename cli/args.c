@@ -1,0 +1,472 @@
+/* args.c - the tables of commands and options, and the parser that reads them; see args.h.
+ *
+ * An option belongs to the commands whose names stand in its `of` list ("*": all). Its value goes
+ * to the field of struct args at `offset`, so parser, help, man page and completions need nothing
+ * but the row.
+ */
+#include "cli/args.h"
+
+#include "cli/args_table.h"
+#include "cli/commands.h"
+#include "src/base/mem.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AT(field) offsetof(struct args, field)
+const struct option_row options[] = {
+    {"model", 0, ARG_TEXT, "NAME|DIR",
+     "index query similar eval model tokenize embed similarity bench status", AT(model),
+     "the model: a registered name, or a folder in Hugging Face or sentence-transformers layout"},
+    {"dry-run", 0, ARG_FLAG, NULL, "index", AT(dry_run), "say what would be done, write nothing"},
+    {"force", 0, ARG_FLAG, NULL, "index", AT(force),
+     "look at every file anew, whatever its time and size say"},
+    {"reembed", 0, ARG_FLAG, NULL, "index", AT(reembed),
+     "the index is of another model: replace all of its vectors"},
+    {"include", 0, ARG_LIST, "GLOB", "index", AT(include),
+     "only files that match (as in .gitignore; repeatable)"},
+    {"exclude", 0, ARG_LIST, "GLOB", "index", AT(exclude),
+     "leave out files that match (repeatable)"},
+    {"max-file-size", 0, ARG_SIZE, "SIZE", "index status why", AT(max_file_size),
+     "skip larger files; k, M, G (default 64M)"},
+    {"hidden", 0, ARG_FLAG, NULL, "index status why", AT(hidden),
+     "take hidden files and folders too"},
+    {"no-ignore", 0, ARG_FLAG, NULL, "index status why", AT(no_ignore),
+     "do not read .gitignore, .ignore, .semsearchignore"},
+    {"prune", 0, ARG_FLAG, NULL, "index", AT(prune),
+     "files gone from disk leave the index (this is the default)"},
+    {"no-prune", 0, ARG_FLAG, NULL, "index", AT(no_prune), "keep files that are gone from disk"},
+    {"time-limit", 0, ARG_REAL, "SECONDS", "index", AT(time_limit),
+     "stop after that long; the next run goes on"},
+
+    {"limit", 'k', ARG_COUNT, "N", "query similar", AT(k), "at most N results (default 10)"},
+    {"mode", 0, ARG_CHOICE, "hybrid|vector|keyword", "query similar", AT(mode),
+     "meaning and words (default), meaning only, words only (loads no model)"},
+    {"path", 0, ARG_LIST, "GLOB", "query similar files", AT(path),
+     "only files that match (repeatable)"},
+    {"kind", 0, ARG_LIST, "KIND", "query similar files", AT(kind),
+     "only files of that kind (repeatable): text markdown html code data mail pdf document slides "
+     "sheet ebook notebook subtitle archive"},
+    {"since", 0, ARG_TEXT, "DATE", "query similar", AT(since),
+     "only files changed on or after: YYYY-MM-DD (local time) or RFC 3339"},
+    {"until", 0, ARG_TEXT, "DATE", "query similar", AT(until),
+     "only files changed on or before (the whole day)"},
+    {"min-score", 0, ARG_REAL, "P", "query similar", AT(min_score),
+     "leave out results below P (0 to 1); exit 1 when none is left"},
+    {"per-file", 0, ARG_COUNT, "N", "query similar", AT(per_file), "at most N results of one file"},
+    {"exact", 0, ARG_FLAG, NULL, "query similar", AT(exact),
+     "compare with every vector, use no approximate index"},
+    {"explain", 0, ARG_FLAG, NULL, "query similar", AT(explain),
+     "show both ranks, the raw scores and how they were fused"},
+    {"paths", 0, ARG_FLAG, NULL, "query similar files", AT(paths),
+     "print file names only, each once"},
+    {"null", '0', ARG_FLAG, NULL, "query similar files", AT(nul),
+     "with --paths: a NUL byte after each name, so that any name survives"},
+    {"context", 'C', ARG_COUNT, "N", "query similar", AT(context),
+     "print N lines around each match"},
+
+    {"failed", 0, ARG_FLAG, NULL, "files", AT(failed), "only files that could not be indexed"},
+    {"skipped", 0, ARG_FLAG, NULL, "files", AT(skipped), "only files that were left out"},
+    {"check", 0, ARG_FLAG, NULL, "status", AT(check),
+     "compare with the disk: changed, added, gone"},
+    {"repair", 0, ARG_FLAG, NULL, "verify", AT(repair),
+     "rebuild what is derived, drop what is broken"},
+
+    {"data", 0, ARG_TEXT, "PATH", "eval", AT(data),
+     "search: a folder with corpus.jsonl, queries.jsonl, qrels/*.tsv; sentence-similarity: a TSV, "
+     "CSV or JSONL file"},
+    {"qrels", 0, ARG_TEXT, "FILE", "eval", AT(qrels),
+     "search: the judgements (default: the only one)"},
+    {"run", 0, ARG_TEXT, "FILE", "eval", AT(run),
+     "search: write TREC runs FILE.keyword, FILE.vector, FILE.hybrid, 100 results a query"},
+    {"chunk", 0, ARG_FLAG, NULL, "eval", AT(chunk),
+     "search: cut documents into passages as `index` does (published figures do not)"},
+    {"columns", 0, ARG_LIST, "NAME=COLUMN", "eval", AT(columns),
+     "sentence-similarity: other column names, such as sentence1=question"},
+
+    {"name", 0, ARG_TEXT, "NAME", "model", AT(name),
+     "add: the name to register (default: the folder's)"},
+    {"pooling", 0, ARG_TEXT, "MODE", "embed similarity model", AT(pooling),
+     "for a folder without modules.json: mean (default), cls, max, mean_sqrt_len, weightedmean, "
+     "lasttoken"},
+    {"role", 0, ARG_CHOICE, "query|passage", "embed", AT(role),
+     "prepend the model's prompt for questions or for passages"},
+    {"format", 0, ARG_CHOICE, "jsonl|npy", "embed", AT(format),
+     "jsonl (default), or npy: one float32 array [n, dim], needs --output"},
+    {"output", 'o', ARG_TEXT, "FILE", "embed", AT(output),
+     "write there instead of standard output"},
+    {"input", 0, ARG_CHOICE, "text|jsonl", "embed", AT(input),
+     "text (default): one text a line; jsonl: {\"text\": ...} a line"},
+    {"normalize", 0, ARG_FLAG, NULL, "embed", AT(normalize),
+     "unit vectors, whatever the model says"},
+    {"no-normalize", 0, ARG_FLAG, NULL, "embed", AT(no_normalize),
+     "vectors as pooled, whatever the model says"},
+    {"max-length", 0, ARG_COUNT, "N", "tokenize", AT(max_length),
+     "cut to N tokens, special ones counted"},
+    {"no-special", 0, ARG_FLAG, NULL, "tokenize", AT(no_special), "leave out [CLS] and [SEP]"},
+    {"pair", 0, ARG_FLAG, NULL, "tokenize", AT(pair), "each line is two texts with a TAB between"},
+
+    {"index", 0, ARG_TEXT, "DIR", "*", AT(index),
+     "the index folder (default: the nearest .semsearch upward from here)"},
+    {"precision", 0, ARG_CHOICE, "fp32|bf16|int8|auto",
+     "index query similar eval embed similarity bench", AT(precision),
+     "arithmetic of the encoder; this build computes in fp32"},
+    {"threads", 0, ARG_COUNT, "N", "*", AT(threads),
+     "worker threads (default: the cores this process may use)"},
+    {"json", 0, ARG_FLAG, NULL, "*", AT(json), "one JSON document on standard output"},
+    {"jsonl", 0, ARG_FLAG, NULL, "*", AT(jsonl), "one JSON object a line"},
+    {"quiet", 'q', ARG_FLAG, NULL, "*", AT(quiet), "no progress and no notes"},
+    {"color", 0, ARG_CHOICE, "auto|always|never", "*", AT(color), "colours (NO_COLOR is honoured)"},
+    {"help", 'h', ARG_FLAG, NULL, "*", AT(help), "this text"},
+};
+
+const size_t n_options = ARRAY_LEN(options);
+
+const struct command commands[] = {
+    {"index", "[OPTIONS] [DIR...]", "index what changed below DIR (default: this folder)",
+     "Walks DIR, takes in what is new or changed, and leaves out what .gitignore and its kin name. "
+     "The first\n"
+     "run creates DIR/.semsearch; later runs only look at files whose time or size changed. Every "
+     "file ends as\n"
+     "indexed, skipped or failed, with a reason (see `semsearch files`). Exit 3: done, some files "
+     "failed.",
+     "semsearch index ~/notes\n  semsearch index --exclude '*.log' --time-limit 60 .", cmd_index},
+    {"query", "[OPTIONS] TEXT...", "find passages by meaning and by words",
+     "Each TEXT is one question; `-` reads one a line from standard input. \"Quoted words\" must "
+     "occur as a\n"
+     "phrase, -word must not occur. Results fall by score, one 0 to 1 scale in every mode; those "
+     "that look\n"
+     "unrelated are dimmed. Exit 1: nothing found.",
+     "semsearch query \"why did the deploy fail\"\n  semsearch query -k 3 --kind pdf --since "
+     "2026-01-01 "
+     "--json \"notice period\"",
+     cmd_query},
+    {"similar", "[OPTIONS] PATH[:LINE]", "find passages like a file, or like the passage at a line",
+     "The file itself (or that passage) is left out of the answer. Options as `query`.",
+     "semsearch similar notes/retro.md:40", cmd_similar},
+    {"show", "[OPTIONS] ID|PATH[:FROM-TO]", "print an indexed passage or document",
+     "ID is a doc_id or chunk_id of `query --json`. Lines are of the indexed text.",
+     "semsearch show notes/retro.md:10-20", cmd_show},
+    {"status", "[OPTIONS]", "what the index holds, its model, its size",
+     "With --check the disk is looked at too.", "semsearch status --check", cmd_status},
+    {"files", "[OPTIONS]", "every file seen, with its state",
+     "States: indexed, skipped (with a reason), failed "
+     "(with a reason).",
+     "semsearch files --failed", cmd_files},
+    {"why", "[OPTIONS] PATH", "why a file is or is not indexed: the rule, its file and line", NULL,
+     "semsearch why build/out.txt", cmd_why},
+    {"rm", "[OPTIONS] PATH...", "take files out of the index (not from disk)",
+     "A folder takes all below it. It lasts until the next `index`; to leave files out for good, "
+     "name them in\n"
+     ".semsearchignore.",
+     "semsearch rm drafts/", cmd_rm},
+    {"verify", "[OPTIONS]", "check the whole index; --repair rebuilds what is derived",
+     "Reads everything and recomputes every checksum: store, texts, passages, vectors, caches. "
+     "Exit 2: there\n"
+     "are problems.",
+     "semsearch verify --repair", cmd_verify},
+    {"eval", "[OPTIONS] TASK --data PATH", "score search or sentence similarity on labelled data",
+     "TASK is `search` (a folder in BEIR layout, indexed to a scratch index, all modes) or\n"
+     "`sentence-similarity` (sentence1, sentence2, score: Spearman and Pearson of the cosine).",
+     "semsearch eval search --data scifact --json\n  semsearch eval sentence-similarity --data "
+     "dev.tsv",
+     cmd_eval},
+    {"model", "add DIR | list | show [NAME|DIR] | remove NAME | default NAME",
+     "the models this program knows",
+     "A model stays in its folder; the registry keeps its name and place. The first one added is "
+     "the default.",
+     "semsearch model add ~/models/bge-small-en-v1.5 --name bge", cmd_model},
+    {"tokenize", "[OPTIONS] [FILE|-]", "texts to token ids, one JSON line a text line", NULL,
+     "echo 'hello world' | semsearch tokenize", cmd_tokenize},
+    {"embed", "[OPTIONS] [FILE|-]", "texts to vectors, one JSON line a text line",
+     "An empty line is an empty text and keeps its place. A text over the model's window is cut to "
+     "it.",
+     "semsearch embed --role query questions.txt\n  semsearch embed --format npy -o vectors.npy "
+     "texts.txt",
+     cmd_embed},
+    {"similarity", "[OPTIONS] [FILE|-]", "two tab-separated texts a line in, one cosine a line out",
+     NULL, "printf 'a cat\\ta kitten\\n' | semsearch similarity", cmd_similarity},
+    {"doctor", "[OPTIONS]", "what this machine has, what is missing and how to get it", NULL,
+     "semsearch doctor", cmd_doctor},
+    {"version", "[OPTIONS]", "version, build, and the arithmetic chosen for this CPU", NULL,
+     "semsearch version --json", cmd_version},
+    {"bench", "[OPTIONS]", "encoder speed and query latency on this machine",
+     "Beside this machine's measured peak in the same run.", "semsearch bench --json", cmd_bench},
+    {"completions", "bash|zsh|fish|man",
+     "shell completions (or the manual page) on standard output", NULL,
+     "semsearch completions bash > ~/.local/share/bash-completion/completions/semsearch",
+     cmd_completions},
+    {"help", "[COMMAND]", "help on a command", NULL, "semsearch help query", cmd_help},
+    {NULL, NULL, NULL, NULL, NULL, NULL},
+};
+
+/* Is `word` one of the blank-separated words of `list`? */
+static bool listed(const char *list, const char *word)
+{
+    struct span rest = span_of(list), piece;
+    while (span_split(&rest, ' ', &piece))
+        if (span_eq(piece, word))
+            return true;
+    return false;
+}
+
+bool option_applies(const struct option_row *o, const struct command *c)
+{
+    return o->of[0] == '*' || listed(o->of, c->name);
+}
+
+/* Keeps the nearest of the names offered so far; two edits, or a third of the length, is near
+ * enough. */
+struct nearest {
+    const char *word, *best;
+    int distance;
+};
+
+static void nearest_offer(struct nearest *n, const char *candidate)
+{
+    const int d = str_distance(n->word, candidate);
+    const int limit = (int)strlen(n->word) / 3 > 2 ? (int)strlen(n->word) / 3 : 2;
+    if (d <= limit && d < n->distance && d < (int)strlen(candidate)) {
+        n->distance = d;
+        n->best = candidate;
+    }
+}
+
+const struct command *command_find(const char *name, struct err *err)
+{
+    struct nearest near = {name, NULL, 99};
+    for (const struct command *c = commands; c->name; c++) {
+        if (strcmp(c->name, name) == 0)
+            return c;
+        nearest_offer(&near, c->name);
+    }
+    err_kind_set(err, ERR_USAGE, "unknown command '%s'", name);
+    if (near.best)
+        err_hint(err, "did you mean '%s'?", near.best);
+    else
+        err_hint(err,
+                 "`semsearch help` lists the commands; to search, write: semsearch query \"%s\"",
+                 name);
+    return NULL;
+}
+
+static const struct option_row *find_long(const struct command *c, struct span name,
+                                          struct err *err)
+{
+    char *word = xstrndup(name.p, name.n);
+    struct nearest near = {word, NULL, 99};
+    const struct option_row *hit = NULL, *elsewhere = NULL;
+    for (size_t i = 0; i < n_options && !hit; i++) {
+        const bool same = strcmp(options[i].name, word) == 0;
+        if (!option_applies(&options[i], c)) {
+            elsewhere = same ? &options[i] : elsewhere;
+            continue;
+        }
+        if (same)
+            hit = &options[i];
+        nearest_offer(&near, options[i].name);
+    }
+    if (!hit) {
+        err_kind_set(err, ERR_USAGE, "unknown option '--%s' of '%s'", word, c->name);
+        if (near.best)
+            err_hint(err, "did you mean '--%s'?", near.best);
+        else if (elsewhere)
+            err_hint(err, "'--%s' belongs to: %s", word, elsewhere->of);
+        else
+            err_hint(err, "`semsearch %s --help` lists the options", c->name);
+    }
+    free(word);
+    return hit;
+}
+
+static const struct option_row *find_letter(const struct command *c, char letter, struct err *err)
+{
+    for (size_t i = 0; i < n_options; i++)
+        if (options[i].letter == letter && option_applies(&options[i], c))
+            return &options[i];
+    err_kind_set(err, ERR_USAGE, "unknown option '-%c' of '%s'", letter, c->name);
+    err_hint(
+        err,
+        "`semsearch %s --help` lists the options; put `--` before a text that begins with a dash",
+        c->name);
+    return NULL;
+}
+
+int parse_size(const char *text, int64_t *bytes, struct err *err)
+{
+    static const struct {
+        char letter;
+        double factor;
+    } units[] = {{'k', 1024.0},    {'K', 1024.0},       {'m', 1048576.0},
+                 {'M', 1048576.0}, {'g', 1073741824.0}, {'G', 1073741824.0}};
+    char *end;
+    const double v = strtod(text, &end);
+    double factor = 1;
+    for (size_t i = 0; i < ARRAY_LEN(units); i++)
+        if (*end == units[i].letter) {
+            factor = units[i].factor;
+            end++;
+            break;
+        }
+    if (end == text || *end || !(v >= 0) || v * factor > 9e18) {
+        err_kind_set(err, ERR_USAGE, "'%s' is not a size", text);
+        return err_hint(err, "write a number of bytes, or with k, M, G: 500k, 64M, 2G");
+    }
+    *bytes = (int64_t)(v * factor);
+    return 0;
+}
+
+static int bad_value(const struct option_row *o, const char *value, const char *expected,
+                     struct err *err)
+{
+    err_kind_set(err, ERR_USAGE, "'%s' is no value for --%s", value, o->name);
+    return err_hint(err, "expected %s", expected);
+}
+
+static int set_count(const struct option_row *o, const char *value, int64_t *out, struct err *err)
+{
+    char *end;
+    errno = 0;
+    const long long v = strtoll(value, &end, 10);
+    /* 0 lines of context is a sensible wish; 0 results or threads is not */
+    const long long least = o->letter == 'C' ? 0 : 1;
+    if (end == value || *end || errno || v < least || v > 1000000)
+        return bad_value(o, value, least ? "a whole number from 1" : "a whole number from 0", err);
+    *out = v;
+    return 0;
+}
+
+static int set_real(const struct option_row *o, const char *value, double *out, struct err *err)
+{
+    char *end;
+    const double v = strtod(value, &end);
+    if (end == value || *end || !(v >= 0 && v < 1e12))
+        return bad_value(o, value, "a number that is not negative", err);
+    if (strcmp(o->name, "min-score") == 0 && v > 1)
+        return bad_value(o, value, "a number from 0 to 1", err);
+    *out = v;
+    return 0;
+}
+
+static int set_choice(const struct option_row *o, const char *value, const char **out,
+                      struct err *err)
+{
+    struct span rest = span_of(o->meta), piece;
+    while (span_split(&rest, '|', &piece))
+        if (span_eq(piece, value)) {
+            *out = value;
+            return 0;
+        }
+    return bad_value(o, value, o->meta, err);
+}
+
+static int set_value(const struct option_row *o, const char *value, struct args *a, struct err *err)
+{
+    void *field = (char *)a + o->offset;
+    switch (o->type) {
+    case ARG_FLAG:
+        *(bool *)field = true;
+        return 0;
+    case ARG_TEXT:
+        *(const char **)field = value;
+        return 0;
+    case ARG_CHOICE:
+        return set_choice(o, value, field, err);
+    case ARG_COUNT:
+        return set_count(o, value, field, err);
+    case ARG_SIZE:
+        return parse_size(value, field, err);
+    case ARG_REAL:
+        return set_real(o, value, field, err);
+    case ARG_LIST: {
+        struct arg_list *list = field;
+        VEC_GROW(list->item, list->n, list->cap);
+        list->item[list->n++] = value;
+        return 0;
+    }
+    }
+    return 0;
+}
+
+static int missing_value(const char *option, struct err *err)
+{
+    return err_kind_set(err, ERR_USAGE, "option '%s' needs a value", option);
+}
+
+/* One argument that begins with two dashes; *i moves on when it takes the next one as its value. */
+static int parse_long(const struct command *c, int n, char **argv, int *i, struct args *a,
+                      struct err *err)
+{
+    const char *arg = argv[*i] + 2, *equals = strchr(arg, '=');
+    const struct span name = {arg, equals ? (size_t)(equals - arg) : strlen(arg)};
+    const struct option_row *o = find_long(c, name, err);
+    if (!o)
+        return -1;
+    if (o->type == ARG_FLAG) {
+        if (equals)
+            return err_kind_set(err, ERR_USAGE, "option '--%s' takes no value", o->name);
+        return set_value(o, NULL, a, err);
+    }
+    if (equals)
+        return set_value(o, equals + 1, a, err);
+    if (*i + 1 >= n)
+        return missing_value(argv[*i], err);
+    return set_value(o, argv[++*i], a, err);
+}
+
+/* "-k5", "-k 5", "-0", "-q0": letters without a value may be joined. */
+static int parse_short(const struct command *c, int n, char **argv, int *i, struct args *a,
+                       struct err *err)
+{
+    for (const char *p = argv[*i] + 1; *p; p++) {
+        const struct option_row *o = find_letter(c, *p, err);
+        if (!o)
+            return -1;
+        if (o->type == ARG_FLAG) {
+            if (set_value(o, NULL, a, err))
+                return -1;
+            continue;
+        }
+        if (p[1])
+            return set_value(o, p + 1, a, err);
+        if (*i + 1 >= n)
+            return missing_value(argv[*i], err);
+        return set_value(o, argv[++*i], a, err);
+    }
+    return 0;
+}
+
+int args_parse(const struct command *c, int n, char **argv, struct args *a, struct err *err)
+{
+    *a = (struct args){.k = 10, .min_score = -1, .context = -1};
+    a->pos = xcalloc((size_t)n + 1, sizeof *a->pos);
+    bool options_end = false;
+    for (int i = 0; i < n; i++) {
+        int rc = 0;
+        if (options_end || argv[i][0] != '-' || !argv[i][1])
+            a->pos[a->n_pos++] = argv[i];
+        else if (strcmp(argv[i], "--") == 0)
+            options_end = true;
+        else if (argv[i][1] == '-')
+            rc = parse_long(c, n, argv, &i, a, err);
+        else
+            rc = parse_short(c, n, argv, &i, a, err);
+        if (rc)
+            return -1;
+    }
+    return 0;
+}
+
+void args_release(struct args *a)
+{
+    free(a->pos);
+    free(a->include.item);
+    free(a->exclude.item);
+    free(a->path.item);
+    free(a->kind.item);
+    free(a->columns.item);
+    *a = (struct args){0};
+}

@@ -1,0 +1,119 @@
+/* cmd_eval.c - `semsearch eval TASK --data PATH`: scores on labelled data. */
+#include "cli/commands.h"
+#include "cli/engine.h"
+#include "cli/output.h"
+#include "encoder/train/train.h"
+#include "src/base/mem.h"
+#include "src/base/stop.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- sentence-similarity
+ * ----------------------------------------------------------------------------------------- */
+
+enum { BATCH_PAIRS = 128 };
+
+static double unit_dot(const float *a, const float *b, int dim)
+{
+    double ab = 0, aa = 0, bb = 0;
+    for (int i = 0; i < dim; i++) {
+        ab += (double)a[i] * (double)b[i];
+        aa += (double)a[i] * (double)a[i];
+        bb += (double)b[i] * (double)b[i];
+    }
+    return aa > 0 && bb > 0 ? ab / sqrt(aa * bb) : 0;
+}
+
+/* The cosine of every pair of the table (columns 0 and 1). */
+static int cosines(const struct table *t, const struct engine *e, double *out, struct err *err)
+{
+    const int dim = model_info(e->model)->dim;
+    const struct encode_options o = {.normalize = -1};
+    struct span text[2 * BATCH_PAIRS];
+    struct encoder *encoder;
+    if (encoder_open(e->model, e->threads, &encoder, err))
+        return -1;
+    float *v = xcalloc((size_t)(2 * BATCH_PAIRS) * (size_t)dim, sizeof *v);
+    int rc = 0;
+    for (size_t at = 0; at < t->n_rows && rc == 0; at += BATCH_PAIRS) {
+        const size_t n = t->n_rows - at < BATCH_PAIRS ? t->n_rows - at : BATCH_PAIRS;
+        for (size_t i = 0; i < n; i++) {
+            text[2 * i] = span_of(table_cell(t, at + i, 0));
+            text[2 * i + 1] = span_of(table_cell(t, at + i, 1));
+        }
+        rc = encoder_embed(encoder, text, 2 * n, &o, v, NULL, err);
+        for (size_t i = 0; i < n && rc == 0; i++)
+            out[at + i] = unit_dot(v + 2 * i * (size_t)dim, v + (2 * i + 1) * (size_t)dim, dim);
+    }
+    free(v);
+    encoder_close(encoder);
+    return rc;
+}
+
+static void similarity_report(const struct args *a, const struct engine *e, size_t pairs,
+                              double rho, double r)
+{
+    struct str out = {0};
+    if (a->json || a->jsonl) {
+        struct json_writer w;
+        json_begin(&w, &out);
+        jw_ktext(&w, "task", "sentence-similarity");
+        jw_ktext(&w, "model", e->name);
+        jw_kint(&w, "pairs", (int64_t)pairs);
+        jw_kfloat(&w, "spearman", rho, 6);
+        jw_kfloat(&w, "pearson", r, 6);
+        json_finish(&w);
+    } else {
+        str_printf(&out, "%s, %zu pairs: Spearman %.4f, Pearson %.4f\n", e->name, pairs, rho, r);
+    }
+    out_str(&out);
+}
+
+static int eval_similarity(const struct args *a, struct err *err)
+{
+    static const char *const columns[] = {"sentence1", "sentence2", "score"};
+    struct table t;
+    struct engine e = {0};
+    if (table_read(a->data, columns, 3, a->columns.item, a->columns.n, &t, err))
+        return -1;
+    double *gold = xcalloc(t.n_rows, sizeof *gold), *ours = xcalloc(t.n_rows, sizeof *ours);
+    int rc = 0;
+    for (size_t i = 0; i < t.n_rows && rc == 0; i++)
+        rc = table_number(&t, i, 2, "score", &gold[i], err);
+    if (rc == 0)
+        rc = engine_open(a, a->model, &e, err);
+    if (rc == 0)
+        rc = cosines(&t, &e, ours, err);
+    if (rc == 0)
+        similarity_report(a, &e, t.n_rows, spearman(ours, gold, t.n_rows),
+                          pearson(ours, gold, t.n_rows));
+    free(gold);
+    free(ours);
+    engine_close(&e);
+    table_release(&t);
+    return rc;
+}
+
+static const struct {
+    const char *name;
+    int (*run)(const struct args *a, struct err *err);
+} tasks[] = {{"sentence-similarity", eval_similarity}};
+
+int cmd_eval(const struct args *a, struct err *err)
+{
+    if (a->n_pos != 1 || !a->data) {
+        err_kind_set(err, ERR_USAGE, "expected one TASK and --data PATH");
+        return err_hint(
+            err, "semsearch eval search --data FOLDER, or eval sentence-similarity --data FILE");
+    }
+    for (size_t i = 0; i < ARRAY_LEN(tasks); i++)
+        if (strcmp(tasks[i].name, a->pos[0]) == 0)
+            return tasks[i].run(a, err);
+    err_kind_set(err, ERR_USAGE, "unknown task '%s'", a->pos[0]);
+    for (size_t i = 0; i < ARRAY_LEN(tasks); i++)
+        if (str_distance(tasks[i].name, a->pos[0]) <= 4)
+            return err_hint(err, "did you mean '%s'?", tasks[i].name);
+    return err_hint(err, "tasks: search, sentence-similarity");
+}

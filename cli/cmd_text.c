@@ -1,0 +1,421 @@
+/* cmd_text.c - `tokenize`, `embed`, `similarity`: the encoder on lines of text, without any index.
+ *
+ * Lines stream: a batch is read, encoded and written before the next is read, so that a pipe of any
+ * length works.
+ */
+#include "cli/commands.h"
+#include "cli/engine.h"
+#include "cli/lines.h"
+#include "cli/output.h"
+#include "cli/registry.h"
+#include "src/base/file.h"
+#include "src/base/mem.h"
+#include "src/base/stop.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BATCH_LINES = 256 };
+#define BATCH_BYTES ((size_t)8 << 20)
+
+/* ---- tokenize
+ * ----------------------------------------------------------------------------------------------------
+ */
+
+static void json_ints(struct json_writer *w, const char *key, const int *v, int n)
+{
+    jw_key(w, key);
+    jw_array(w);
+    for (int i = 0; i < n; i++)
+        jw_int(w, v[i]);
+    jw_end(w);
+}
+
+static void encoding_json(const struct tokenizer *t, const struct encoding *e, struct str *out)
+{
+    struct json_writer w;
+    json_begin(&w, out);
+    json_ints(&w, "ids", e->id, e->n);
+    jw_key(&w, "tokens");
+    jw_array(&w);
+    for (int i = 0; i < e->n; i++)
+        jw_string(&w, tokenizer_token(t, e->id[i]));
+    jw_end(&w);
+    jw_key(&w, "offsets");
+    jw_array(&w);
+    for (int i = 0; i < e->n; i++) {
+        jw_array(&w);
+        jw_int(&w, e->start[i]);
+        jw_int(&w, e->end[i]);
+        jw_end(&w);
+    }
+    jw_end(&w);
+    json_ints(&w, "type_ids", e->type, e->n);
+    json_finish(&w);
+}
+
+/* Splits "a TAB b"; a line without a TAB is an error that names it. */
+static int split_pair(const struct lines *l, struct span line, struct span *a, struct span *b,
+                      struct err *err)
+{
+    struct span rest = line, more;
+    span_split(&rest, '\t', a);
+    if (!rest.p || (span_split(&rest, '\t', b), span_split(&rest, '\t', &more))) {
+        err_kind_set(err, ERR_FORMAT, "%s, line %lld: expected two texts with one TAB between",
+                     l->name, (long long)l->number);
+        return -1;
+    }
+    return 0;
+}
+
+static int tokenize_lines(const struct args *a, const struct tokenizer *t, struct lines *l,
+                          struct err *err)
+{
+    const struct tokenize_options o = {.max_length = (int)a->max_length,
+                                       .no_special = a->no_special};
+    struct encoding e = {0};
+    struct span line;
+    int rc;
+    while ((rc = lines_next(l, &line, err)) == 1) {
+        struct span first = line, second = {0};
+        struct str out = {0};
+        if (stop_requested())
+            rc = err_kind_set(err, ERR_STOPPED, "stopped");
+        else if (a->pair)
+            rc = split_pair(l, line, &first, &second, err);
+        else
+            rc = 0;
+        if (rc == 0)
+            rc = tokenizer_encode(t, first, a->pair ? &second : NULL, &o, &e, err);
+        if (rc)
+            break;
+        encoding_json(t, &e, &out);
+        out_str(&out);
+    }
+    encoding_release(&e);
+    return rc;
+}
+
+int cmd_tokenize(const struct args *a, struct err *err)
+{
+    char *name = NULL, *path = NULL;
+    struct tokenizer *t = NULL;
+    struct lines l = {0};
+    int rc = registry_resolve(a->model, &name, &path, err);
+    if (rc == 0)
+        rc = tokenizer_open(path, &t, err);
+    if (rc == 0)
+        rc = lines_open(a, &l, err);
+    if (rc == 0)
+        rc = tokenize_lines(a, t, &l, err);
+    lines_close(&l);
+    tokenizer_free(t);
+    free(name);
+    free(path);
+    return rc;
+}
+
+/* ---- batches of texts
+ * -------------------------------------------------------------------------------------------- */
+
+struct batch {
+    char *text[2 * BATCH_LINES]; /* owned copies; two a line for pairs */
+    struct span span[2 * BATCH_LINES];
+    size_t n, bytes;
+};
+
+static void batch_add(struct batch *b, struct span s)
+{
+    b->text[b->n] = xstrndup(s.p, s.n);
+    b->span[b->n] = (struct span){b->text[b->n], s.n};
+    b->n++;
+    b->bytes += s.n;
+}
+
+static void batch_clear(struct batch *b)
+{
+    for (size_t i = 0; i < b->n; i++)
+        free(b->text[i]);
+    b->n = b->bytes = 0;
+}
+
+/* {"text": "..."} of --input jsonl; copied into the batch. */
+static int batch_add_json(struct batch *b, const struct lines *l, struct span line, struct err *err)
+{
+    char *where = xasprintf("%s, line %lld", l->name, (long long)l->number);
+    json_value *v = js_parse(line, where, err);
+    int rc = v ? 0 : -1;
+    const json_value *text = js_get(v, "text");
+    if (rc == 0 && !js_is_string(text))
+        rc = err_kind_set(err, ERR_FORMAT, "%s: expected an object with a string \"text\"", where);
+    if (rc == 0)
+        batch_add(b, js_string(text, ""));
+    js_free(v);
+    free(where);
+    return rc;
+}
+
+/* Fills the batch; 1: something in it, 0: the end of input. */
+static int batch_read(struct batch *b, const struct args *a, struct lines *l, bool pairs,
+                      struct err *err)
+{
+    const bool json = a->input && strcmp(a->input, "jsonl") == 0;
+    struct span line;
+    int rc = 1;
+    while (b->n < (pairs ? 2 * BATCH_LINES : BATCH_LINES) && b->bytes < BATCH_BYTES) {
+        if (stop_requested())
+            return err_kind_set(err, ERR_STOPPED, "stopped");
+        rc = lines_next(l, &line, err);
+        if (rc <= 0)
+            break;
+        struct span first, second;
+        if (json && batch_add_json(b, l, line, err))
+            return -1;
+        if (!json && pairs) {
+            if (split_pair(l, line, &first, &second, err))
+                return -1;
+            batch_add(b, first);
+            batch_add(b, second);
+        } else if (!json) {
+            batch_add(b, line);
+        }
+    }
+    return rc < 0 ? -1 : b->n > 0;
+}
+
+/* ---- embed
+ * -------------------------------------------------------------------------------------------------------
+ */
+
+/* Where vectors go: JSON lines on standard output or a file, or one .npy array. */
+struct sink {
+    bool npy;
+    struct outfile *file; /* NULL: standard output */
+    struct str rows;      /* npy: all numbers, since the header needs their count */
+    int64_t n;
+};
+
+static void sink_text(struct sink *k, struct str *text)
+{
+    if (k->file) {
+        outfile_write(k->file, text->p, text->n);
+        str_release(text);
+    } else {
+        out_str(text);
+    }
+}
+
+static void sink_vector(struct sink *k, const float *v, int dim, int tokens)
+{
+    if (k->npy) {
+        str_add(&k->rows, (const char *)v,
+                (size_t)dim * sizeof *v); /* little-endian, as .npy '<f4' wants */
+        k->n++;
+        return;
+    }
+    struct str out = {0};
+    struct json_writer w;
+    json_begin(&w, &out);
+    jw_kint(&w, "index", k->n++);
+    jw_kint(&w, "tokens", tokens);
+    jw_key(&w, "embedding");
+    jw_array(&w);
+    for (int i = 0; i < dim; i++)
+        jw_float(&w, (double)v[i], 9); /* nine digits bring the same float back */
+    jw_end(&w);
+    json_finish(&w);
+    sink_text(k, &out);
+}
+
+/* NumPy's format 1.0: magic, length, a Python literal padded with blanks so that the data begins at
+ * a multiple of 64. */
+static int sink_npy(struct sink *k, int dim, struct err *err)
+{
+    if (k->rows.failed)
+        return err_kind_set(err, ERR_LIMIT,
+                            "too many vectors for one .npy file in memory (more than 64 GiB)");
+    char head[128];
+    const int n = snprintf(head, sizeof head,
+                           "{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %d), }",
+                           (long long)k->n, dim);
+    const int total = (10 + n + 1 + 63) / 64 * 64, pad = total - 10 - n - 1;
+    const unsigned char magic[10] = {0x93,
+                                     'N',
+                                     'U',
+                                     'M',
+                                     'P',
+                                     'Y',
+                                     1,
+                                     0,
+                                     (unsigned char)((total - 10) & 255),
+                                     (unsigned char)((total - 10) >> 8)};
+    outfile_write(k->file, magic, sizeof magic);
+    outfile_write(k->file, head, (size_t)n);
+    for (int i = 0; i < pad; i++)
+        outfile_write(k->file, " ", 1);
+    outfile_write(k->file, "\n", 1);
+    outfile_write(k->file, k->rows.p, k->rows.n);
+    return 0;
+}
+
+static int embed_lines(const struct args *a, const struct engine *e, struct lines *l,
+                       struct sink *k, struct err *err)
+{
+    const int dim = model_info(e->model)->dim;
+    const struct encode_options o = {.role = !a->role                        ? EMBED_DEFAULT
+                                             : strcmp(a->role, "query") == 0 ? EMBED_QUERY
+                                                                             : EMBED_PASSAGE,
+                                     .normalize = a->normalize      ? 1
+                                                  : a->no_normalize ? 0
+                                                                    : -1};
+    struct encoder *encoder;
+    if (encoder_open(e->model, e->threads, &encoder, err))
+        return -1;
+    struct batch *b = xcalloc(1, sizeof *b);
+    float *out = xcalloc((size_t)BATCH_LINES * (size_t)dim, sizeof *out);
+    int tokens[BATCH_LINES], rc;
+    while ((rc = batch_read(b, a, l, false, err)) == 1) {
+        rc = encoder_embed(encoder, b->span, b->n, &o, out, tokens, err);
+        for (size_t i = 0; i < b->n && rc == 0; i++)
+            sink_vector(k, out + i * (size_t)dim, dim, tokens[i]);
+        batch_clear(b);
+        if (rc)
+            break;
+    }
+    batch_clear(b);
+    free(b);
+    free(out);
+    encoder_close(encoder);
+    return rc;
+}
+
+static int check_embed(const struct args *a, struct err *err)
+{
+    if (a->normalize && a->no_normalize)
+        return err_kind_set(err, ERR_USAGE, "--normalize and --no-normalize exclude each other");
+    if (a->format && strcmp(a->format, "npy") == 0 && !a->output) {
+        err_kind_set(err, ERR_USAGE, "--format npy needs a file to write to");
+        return err_hint(err, "add -o vectors.npy");
+    }
+    return 0;
+}
+
+int cmd_embed(const struct args *a, struct err *err)
+{
+    struct engine e = {0};
+    struct lines l = {0};
+    struct outfile file = {.fd = -1};
+    struct sink k = {.npy = a->format && strcmp(a->format, "npy") == 0,
+                     .rows = {.max = (size_t)64 << 30}};
+    int rc = check_embed(a, err);
+    if (rc == 0)
+        rc = lines_open(a, &l, err);
+    if (rc == 0)
+        rc = engine_open(a, a->model, &e, err);
+    if (rc == 0 && a->output) {
+        rc = outfile_open(&file, a->output, err);
+        k.file = rc == 0 ? &file : NULL;
+    }
+    if (rc == 0)
+        rc = embed_lines(a, &e, &l, &k, err);
+    if (rc == 0 && k.npy)
+        rc = sink_npy(&k, model_info(e.model)->dim, err);
+    if (rc == 0 && k.file)
+        rc = outfile_commit(&file, err);
+    else if (k.file)
+        outfile_abandon(&file);
+    str_release(&k.rows);
+    lines_close(&l);
+    engine_close(&e);
+    return rc;
+}
+
+/* ---- similarity
+ * --------------------------------------------------------------------------------------------------
+ */
+
+static double cosine(const float *a, const float *b, int dim)
+{
+    double ab = 0, aa = 0, bb = 0;
+    for (int i = 0; i < dim; i++) {
+        ab += (double)a[i] * (double)b[i];
+        aa += (double)a[i] * (double)a[i];
+        bb += (double)b[i] * (double)b[i];
+    }
+    return aa > 0 && bb > 0 ? ab / sqrt(aa * bb) : 0;
+}
+
+static void write_cosine(const struct args *a, double c, int64_t index, struct json_writer *w,
+                         struct str *out)
+{
+    if (a->json) {
+        jw_float(w, c, 7);
+    } else if (a->jsonl) {
+        json_begin(w, out);
+        jw_kint(w, "index", index);
+        jw_kfloat(w, "cosine", c, 7);
+        json_finish(w);
+    } else {
+        str_printf(out, "%.6f\n", c);
+    }
+}
+
+static int similarity_lines(const struct args *a, const struct engine *e, struct lines *l,
+                            struct err *err)
+{
+    const int dim = model_info(e->model)->dim;
+    const struct encode_options o = {.normalize = -1};
+    struct encoder *encoder;
+    if (encoder_open(e->model, e->threads, &encoder, err))
+        return -1;
+    struct batch *b = xcalloc(1, sizeof *b);
+    float *v = xcalloc((size_t)(2 * BATCH_LINES) * (size_t)dim, sizeof *v);
+    struct str out = {0};
+    struct json_writer w;
+    int64_t index = 0;
+    int rc;
+    if (a->json) {
+        json_begin(&w, &out);
+        jw_key(&w, "similarities");
+        jw_array(&w);
+    }
+    while ((rc = batch_read(b, a, l, true, err)) == 1) {
+        rc = encoder_embed(encoder, b->span, b->n, &o, v, NULL, err);
+        for (size_t i = 0; i + 1 < b->n && rc == 0; i += 2)
+            write_cosine(a, cosine(v + i * (size_t)dim, v + (i + 1) * (size_t)dim, dim), index++,
+                         &w, &out);
+        batch_clear(b);
+        if (rc)
+            break;
+        if (!a->json) {
+            out_write(str_view(&out));
+            str_clear(&out);
+        }
+    }
+    if (rc == 0 && a->json) {
+        json_finish(&w);
+        out_write(str_view(&out));
+    }
+    str_release(&out);
+    batch_clear(b);
+    free(b);
+    free(v);
+    encoder_close(encoder);
+    return rc;
+}
+
+int cmd_similarity(const struct args *a, struct err *err)
+{
+    struct engine e = {0};
+    struct lines l = {0};
+    int rc = lines_open(a, &l, err);
+    if (rc == 0)
+        rc = engine_open(a, a->model, &e, err);
+    if (rc == 0)
+        rc = similarity_lines(a, &e, &l, err);
+    lines_close(&l);
+    engine_close(&e);
+    return rc;
+}

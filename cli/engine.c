@@ -1,0 +1,89 @@
+/* engine.c - see engine.h. */
+#include "cli/engine.h"
+
+#include "cli/registry.h"
+#include "src/base/file.h"
+#include "src/base/mem.h"
+#include "src/base/thread.h"
+#include "src/kernels/kernels.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int check_precision(const char *precision, struct err *err)
+{
+    if (!precision || strcmp(precision, "fp32") == 0 || strcmp(precision, "auto") == 0)
+        return 0;
+    err_kind_set(err, ERR_USAGE, "precision %s is not available", precision);
+    return err_hint(err, "use --precision fp32 (or auto, which takes the best there is)");
+}
+
+int engine_open(const struct args *a, const char *model, struct engine *e, struct err *err)
+{
+    *e = (struct engine){.threads = a->threads ? (int)a->threads : thread_default_count()};
+    if (check_precision(a->precision, err) || kernels_init(err))
+        return -1;
+    if (registry_resolve(model, &e->name, &e->path, err))
+        return -1;
+    const struct model_options options = {.pooling = a->pooling};
+    if (model_open(e->path, &options, &e->model, err)) {
+        engine_close(e);
+        return -1;
+    }
+    return 0;
+}
+
+int engine_embedder(struct engine *e, struct err *err)
+{
+    return encoder_embedder(e->model, e->threads, &e->embedder, err);
+}
+
+void engine_close(struct engine *e)
+{
+    if (e->embedder)
+        e->embedder->close(e->embedder);
+    model_close(e->model);
+    free(e->name);
+    free(e->path);
+    *e = (struct engine){0};
+}
+
+int engine_of_index(const struct args *a, struct store *s, struct engine *e, struct err *err)
+{
+    *e = (struct engine){0};
+    char *name = NULL, *path = NULL;
+    int rc = -1;
+    if (store_meta_get(s, "model_name", &name, err) || store_meta_get(s, "model_path", &path, err))
+        goto out;
+    const char *model = a->model;
+    if (!model && path && dir_exists(path))
+        model = path;
+    else if (!model)
+        model = name;
+    rc = engine_open(a, model, e, err);
+    if (rc && model != a->model)
+        err_wrap(err, "the model of this index, '%s', cannot be opened", name ? name : "?");
+    if (rc == 0 && name && !a->model) { /* called as it was when the index was made */
+        free(e->name);
+        e->name = xstrdup(name);
+    }
+    if (rc == 0 && engine_embedder(e, err)) {
+        engine_close(e);
+        rc = -1;
+    }
+out:
+    free(name);
+    free(path);
+    return rc;
+}
+
+void walk_options_of(const struct args *a, struct walk_options *o)
+{
+    *o = (struct walk_options){.hidden = a->hidden,
+                               .no_ignore = a->no_ignore,
+                               .max_file_size = a->max_file_size,
+                               .include = a->include.item,
+                               .n_include = a->include.n,
+                               .exclude = a->exclude.item,
+                               .n_exclude = a->exclude.n};
+}

@@ -1,0 +1,32 @@
+/* engine.h - a model opened for a command: resolved by name, loaded, and wrapped as an embedder for
+ * index/. */
+#ifndef SEMSEARCH_CLI_ENGINE_H
+#define SEMSEARCH_CLI_ENGINE_H
+
+#include "cli/args.h"
+#include "encoder/encoder.h"
+#include "index/index.h"
+
+struct engine {
+    char *name, *path;
+    struct model *model;
+    struct embedder *embedder; /* NULL until engine_embedder() */
+    int threads;
+};
+
+/* `model`: a name or folder, NULL: the default. Refuses a precision that this build or CPU lacks.
+ */
+int engine_open(const struct args *a, const char *model, struct engine *e,
+                struct err *err) WARN_UNUSED;
+int engine_embedder(struct engine *e, struct err *err) WARN_UNUSED;
+void engine_close(struct engine *e);
+
+/* The engine of an index: the model that it was made with, found again by name or by folder
+ * (--model overrides). */
+int engine_of_index(const struct args *a, struct store *s, struct engine *e,
+                    struct err *err) WARN_UNUSED;
+
+/* Options of several commands in the form index/ wants. */
+void walk_options_of(const struct args *a, struct walk_options *o);
+
+#endif

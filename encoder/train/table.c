@@ -1,0 +1,340 @@
+/* table.c - labelled data from TSV, CSV and JSONL; see train.h.
+ *
+ * The whole file is read and checked before anything is computed: a bad row in line 90,000 must not
+ * cost an hour first.
+ */
+#include "encoder/train/train.h"
+
+#include "src/base/file.h"
+#include "src/base/json.h"
+#include "src/base/mem.h"
+#include "src/base/unicode.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_FILE_BYTES ((size_t)4 << 30)
+
+/* One row as it is read: fields with their bytes in one buffer. */
+struct row {
+    struct str bytes;
+    size_t *end; /* where field i ends in bytes */
+    size_t n, cap;
+};
+
+struct reader {
+    struct table *t;
+    struct span rest;
+    int64_t line, next_line; /* of the row being read; of what follows */
+    const char *const *wanted;
+    size_t n_wanted;
+    const char *const *rename;
+    size_t n_rename;
+    size_t *source; /* [n_wanted] column in the file */
+    size_t n_fields;
+    struct row row;
+    size_t cap_rows;
+};
+
+static void row_clear(struct row *r)
+{
+    str_clear(&r->bytes);
+    r->n = 0;
+}
+
+static void row_end_field(struct row *r)
+{
+    VEC_GROW(r->end, r->n, r->cap);
+    r->end[r->n++] = r->bytes.n;
+}
+
+static struct span row_field(const struct row *r, size_t i)
+{
+    const size_t start = i ? r->end[i - 1] : 0;
+    return (struct span){(r->bytes.p ? r->bytes.p : "") + start, r->end[i] - start};
+}
+
+static int bad_row(const struct reader *r, struct err *err, const char *what)
+{
+    return err_kind_set(err, ERR_FORMAT, "%s, line %lld: %s", r->t->name, (long long)r->line, what);
+}
+
+/* The next row of a TSV file; 0 at the end. */
+static int next_tsv(struct reader *r, struct err *err)
+{
+    (void)err;
+    struct span line, field;
+    r->line = r->next_line;
+    if (!span_split(&r->rest, '\n', &line) || (!r->rest.p && line.n == 0))
+        return 0;
+    r->next_line++;
+    if (line.n && line.p[line.n - 1] == '\r')
+        line.n--;
+    row_clear(&r->row);
+    while (span_split(&line, '\t', &field)) {
+        str_span(&r->row.bytes, field);
+        row_end_field(&r->row);
+    }
+    return 1;
+}
+
+/* A quoted field of RFC 4180, the opening quote consumed: "" is one quote, line ends are content.
+ */
+static int quoted_field(struct reader *r, struct err *err)
+{
+    for (;;) {
+        if (r->rest.n == 0)
+            return bad_row(r, err, "a quoted field has no end");
+        const char c = *r->rest.p++;
+        r->rest.n--;
+        if (c == '\n')
+            r->next_line++;
+        if (c != '"') {
+            str_putc(&r->row.bytes, c);
+        } else if (r->rest.n && *r->rest.p == '"') {
+            str_putc(&r->row.bytes, '"');
+            r->rest.p++;
+            r->rest.n--;
+        } else {
+            return 0;
+        }
+    }
+}
+
+static int next_csv(struct reader *r, struct err *err)
+{
+    r->line = r->next_line;
+    if (r->rest.n == 0)
+        return 0;
+    row_clear(&r->row);
+    for (;;) {
+        if (r->rest.n && *r->rest.p == '"') {
+            r->rest.p++;
+            r->rest.n--;
+            if (quoted_field(r, err))
+                return -1;
+            if (r->rest.n && *r->rest.p == '\r')
+                r->rest.p++, r->rest.n--;
+            if (r->rest.n && *r->rest.p != ',' && *r->rest.p != '\n')
+                return bad_row(r, err, "text after a quoted field");
+        } else {
+            while (r->rest.n && *r->rest.p != ',' && *r->rest.p != '\n') {
+                if (!(*r->rest.p == '\r' && r->rest.n > 1 && r->rest.p[1] == '\n'))
+                    str_putc(&r->row.bytes, *r->rest.p);
+                r->rest.p++;
+                r->rest.n--;
+            }
+        }
+        row_end_field(&r->row);
+        const bool more = r->rest.n && *r->rest.p == ',';
+        if (r->rest.n) {
+            r->rest.p++;
+            r->rest.n--;
+        }
+        if (!more) {
+            r->next_line++;
+            return 1;
+        }
+    }
+}
+
+/* The name that a wanted column has in the file. */
+static const char *file_name_of(const struct reader *r, const char *wanted)
+{
+    const size_t n = strlen(wanted);
+    for (size_t i = 0; i < r->n_rename; i++)
+        if (strncmp(r->rename[i], wanted, n) == 0 && r->rename[i][n] == '=')
+            return r->rename[i] + n + 1;
+    return wanted;
+}
+
+static int find_columns(struct reader *r, struct err *err)
+{
+    r->n_fields = r->row.n;
+    for (size_t i = 0; i < r->n_wanted; i++) {
+        const char *name = file_name_of(r, r->wanted[i]);
+        r->source[i] = SIZE_MAX;
+        for (size_t j = 0; j < r->row.n; j++)
+            if (span_eq(row_field(&r->row, j), name))
+                r->source[i] = j;
+        if (r->source[i] != SIZE_MAX)
+            continue;
+        struct str have = {0};
+        for (size_t j = 0; j < r->row.n; j++) {
+            str_puts(&have, j ? ", " : "");
+            str_span(&have, row_field(&r->row, j));
+        }
+        err_kind_set(err, ERR_FORMAT, "%s, line 1: no column '%s'", r->t->name, name);
+        err_hint(err, "it has: %.300s; map a name with --columns %s=NAME",
+                 have.p ? have.p : "nothing", r->wanted[i]);
+        str_release(&have);
+        return -1;
+    }
+    return 0;
+}
+
+static int check_cell(const struct reader *r, struct span s, struct err *err)
+{
+    if (!utf8_valid(s))
+        return bad_row(r, err, "not valid UTF-8");
+    if (s.n && memchr(s.p, '\0', s.n))
+        return bad_row(r, err, "a NUL byte");
+    return 0;
+}
+
+/* Room for one more row of cells. */
+static char **new_row(struct reader *r)
+{
+    struct table *t = r->t;
+    if (t->n_rows == r->cap_rows) {
+        r->cap_rows = r->cap_rows ? 2 * r->cap_rows : 256;
+        t->line = xrealloc_array(t->line, r->cap_rows, sizeof *t->line);
+        t->cell = xrealloc_array(t->cell, r->cap_rows * t->n_columns, sizeof *t->cell);
+    }
+    t->line[t->n_rows] = r->line;
+    return t->cell + t->n_rows++ * t->n_columns;
+}
+
+static int store_row(struct reader *r, struct err *err)
+{
+    if (r->row.n == 1 && r->n_fields > 1 && row_field(&r->row, 0).n == 0)
+        return 0; /* an empty line */
+    if (r->row.n != r->n_fields) {
+        char what[96];
+        snprintf(what, sizeof what, "%zu fields where the first line names %zu", r->row.n,
+                 r->n_fields);
+        return bad_row(r, err, what);
+    }
+    for (size_t i = 0; i < r->n_wanted; i++)
+        if (check_cell(r, row_field(&r->row, r->source[i]), err))
+            return -1;
+    char **cell = new_row(r);
+    for (size_t i = 0; i < r->n_wanted; i++) {
+        const struct span s = row_field(&r->row, r->source[i]);
+        cell[i] = xstrndup(s.p, s.n);
+    }
+    return 0;
+}
+
+static int read_delimited(struct reader *r, int (*next)(struct reader *r, struct err *err),
+                          struct err *err)
+{
+    int rc = next(r, err);
+    if (rc == 0)
+        return err_kind_set(err, ERR_FORMAT, "'%s' is empty", r->t->name);
+    if (rc == 1)
+        rc = find_columns(r, err) ? -1 : 1;
+    while (rc == 1 && (rc = next(r, err)) == 1)
+        if (store_row(r, err))
+            rc = -1;
+    return rc;
+}
+
+/* A JSON string or number as text. */
+static char *json_cell(const json_value *v)
+{
+    if (js_is_string(v)) {
+        const struct span s = js_string(v, "");
+        return xstrndup(s.p, s.n);
+    }
+    if (js_is_number(v))
+        return xasprintf("%.17g", js_number(v, 0));
+    return NULL;
+}
+
+static int store_object(struct reader *r, json_value *v, struct err *err)
+{
+    char **cell = new_row(r);
+    for (size_t i = 0; i < r->n_wanted; i++)
+        cell[i] = NULL;
+    for (size_t i = 0; i < r->n_wanted; i++) {
+        cell[i] = json_cell(js_get(v, file_name_of(r, r->wanted[i])));
+        if (!cell[i]) {
+            char what[128];
+            snprintf(what, sizeof what, "expected an object with '%.60s' (a string or a number)",
+                     file_name_of(r, r->wanted[i]));
+            return bad_row(r, err, what);
+        }
+    }
+    return 0;
+}
+
+static int read_jsonl(struct reader *r, struct err *err)
+{
+    struct span line;
+    int rc = 0;
+    while (rc == 0 && span_split(&r->rest, '\n', &line)) {
+        r->line = r->next_line++;
+        if (span_trim(line).n == 0)
+            continue;
+        char *where = xasprintf("%s, line %lld", r->t->name, (long long)r->line);
+        json_value *v = js_parse(line, where, err);
+        rc = v ? store_object(r, v, err) : -1;
+        js_free(v);
+        free(where);
+    }
+    return rc;
+}
+
+int table_read(const char *path, const char *const *wanted, size_t n_wanted,
+               const char *const *rename, size_t n_rename, struct table *t, struct err *err)
+{
+    *t = (struct table){.name = xstrdup(path), .n_columns = n_wanted};
+    struct str text = {.max = MAX_FILE_BYTES};
+    struct reader r = {.t = t,
+                       .next_line = 1,
+                       .wanted = wanted,
+                       .n_wanted = n_wanted,
+                       .rename = rename,
+                       .n_rename = n_rename,
+                       .source = xcalloc(n_wanted, sizeof *r.source)};
+    int rc = file_read(path, MAX_FILE_BYTES, &text, err);
+    if (rc == 0) {
+        r.rest = str_view(&text);
+        if (span_starts(r.rest, "\xEF\xBB\xBF"))
+            r.rest = span_sub(r.rest, 3, r.rest.n);
+        const struct span name = span_of(path);
+        if (span_ends(name, ".jsonl") || span_ends(name, ".json"))
+            rc = read_jsonl(&r, err);
+        else
+            rc = read_delimited(&r, span_ends(name, ".csv") ? next_csv : next_tsv, err);
+    }
+    if (rc == 0 && t->n_rows == 0)
+        rc = err_kind_set(err, ERR_FORMAT, "'%s' has no rows", path);
+    str_release(&text);
+    str_release(&r.row.bytes);
+    free(r.row.end);
+    free(r.source);
+    if (rc)
+        table_release(t);
+    return rc;
+}
+
+void table_release(struct table *t)
+{
+    for (size_t i = 0; i < t->n_rows * t->n_columns; i++)
+        free(t->cell[i]);
+    free(t->cell);
+    free(t->line);
+    free(t->name);
+    *t = (struct table){0};
+}
+
+const char *table_cell(const struct table *t, size_t row, size_t column)
+{
+    return t->cell[row * t->n_columns + column];
+}
+
+int table_number(const struct table *t, size_t row, size_t column, const char *column_name,
+                 double *out, struct err *err)
+{
+    const char *text = table_cell(t, row, column);
+    char *end;
+    *out = strtod(text, &end);
+    if (end != text && !*end && isfinite(*out))
+        return 0;
+    return err_kind_set(err, ERR_FORMAT, "%s, line %lld: '%.40s' in column '%s' is not a number",
+                        t->name, (long long)t->line[row], text, column_name);
+}
