@@ -54,6 +54,10 @@ const struct extract_format *extract_format_at(size_t i);
 /* Whether the program (by name) is found on PATH. */
 bool extract_program_found(const char *program);
 
+/* How workers are confined on this machine: "limits, landlock ABI 7, seccomp". -1: no worker can be
+ * started. */
+int extract_sandbox_describe(char out[128], struct err *err) WARN_UNUSED;
+
 /* The combined version of all adapters: a document extracted by another one is extracted again. */
 int extract_version(void);
 

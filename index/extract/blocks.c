@@ -1,0 +1,168 @@
+/* blocks.c - see blocks.h. */
+#include "index/extract/blocks.h"
+
+#include "src/base/mem.h"
+#include "src/base/unicode.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool line_next(struct span text, size_t *pos, struct line *out)
+{
+    if (*pos >= text.n)
+        return false;
+    const char *eol = memchr(text.p + *pos, '\n', text.n - *pos);
+    size_t end = eol ? (size_t)(eol - text.p) : text.n;
+    out->start = *pos;
+    *pos = eol ? end + 1 : end;
+    if (end > out->start && text.p[end - 1] == '\r')
+        end--;
+    out->end = end;
+    out->indent = 0;
+    size_t i = out->start;
+    for (; i < end && (text.p[i] == ' ' || text.p[i] == '\t'); i++)
+        out->indent = text.p[i] == '\t' ? (out->indent | 7) + 1 : out->indent + 1;
+    while (i < end && (text.p[i] == ' ' || text.p[i] == '\t' || text.p[i] == '\r' ||
+                       text.p[i] == '\f' || text.p[i] == '\v'))
+        i++;
+    out->blank = i == end;
+    return true;
+}
+
+struct span line_span(struct span text, const struct line *l)
+{
+    return span_sub(text, l->start, l->end);
+}
+
+void blocks_paragraphs(struct doc *d, size_t from, size_t to, int page)
+{
+    const struct span text = {d->text.p, to};
+    struct line l;
+    size_t pos = from, start = 0, end = 0;
+    while (line_next(text, &pos, &l)) {
+        if (!l.blank) {
+            if (end == 0)
+                start = l.start;
+            end = l.end;
+        } else if (end) {
+            doc_add_block(d, BLOCK_PARAGRAPH, 0, page, start, end);
+            end = 0;
+        }
+    }
+    if (end)
+        doc_add_block(d, BLOCK_PARAGRAPH, 0, page, start, end);
+}
+
+void blocks_lines(struct doc *d, enum block_kind kind, size_t from, size_t to, int page,
+                  size_t target)
+{
+    const struct span text = {d->text.p, to};
+    struct line l;
+    size_t pos = from, start = from;
+    while (line_next(text, &pos, &l))
+        if (pos - start >= target) {
+            doc_add_block(d, kind, 0, page, start, pos);
+            start = pos;
+        }
+    if (pos > start)
+        doc_add_block(d, kind, 0, page, start, pos);
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* A run of bytes without letters is decoration (rules, fences, underlines, time stamps). */
+static bool has_words(struct span s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        const unsigned char c = (unsigned char)s.p[i];
+        if (c >= 0x80 || ((c | 32) >= 'a' && (c | 32) <= 'z'))
+            return true;
+    }
+    return false;
+}
+
+/* Appends block b to `out` after trimming; before it, what lies uncovered since *covered. */
+static void finish_one(struct doc *out, struct block b, size_t *covered)
+{
+    const char *const p = out->text.p;
+    if (b.start < *covered)
+        b.start = *covered;
+    if (b.end > out->text.n)
+        b.end = out->text.n;
+    while (b.end > b.start && is_space(p[b.end - 1]))
+        b.end--;
+    while (b.start < b.end && is_space(p[b.start]))
+        b.start++;
+    if (b.start >= b.end)
+        return;
+    if (b.start > *covered && has_words((struct span){p + *covered, b.start - *covered})) {
+        const size_t first = out->n_blocks;
+        blocks_paragraphs(out, *covered, b.start, b.page);
+        for (size_t i = first; i < out->n_blocks; i++)
+            while (out->block[i].start < out->block[i].end && is_space(p[out->block[i].start]))
+                out->block[i].start++;
+    }
+    doc_add_block(out, b.kind, b.level, b.page, b.start, b.end);
+    *covered = b.end;
+}
+
+void blocks_finish(struct doc *d)
+{
+    struct block *const old = d->block;
+    const size_t n_old = d->n_blocks;
+    size_t covered = 0;
+    d->block = NULL;
+    d->n_blocks = d->cap_blocks = 0;
+    for (size_t i = 0; i < n_old; i++)
+        finish_one(d, old[i], &covered);
+    if (covered < d->text.n && has_words((struct span){d->text.p + covered, d->text.n - covered}))
+        blocks_paragraphs(d, covered, d->text.n, n_old ? old[n_old - 1].page : 0);
+    free(old);
+}
+
+bool blocks_have_text(const struct doc *d)
+{
+    for (size_t i = 0; i < d->n_blocks; i++) {
+        size_t at = d->block[i].start;
+        while (at < d->block[i].end) {
+            uint32_t cp;
+            at += (size_t)utf8_next(d->text.p + at, d->block[i].end - at, &cp);
+            if (uni_is_letter(cp) || uni_is_number(cp))
+                return true;
+        }
+    }
+    return false;
+}
+
+void doc_set_title(struct doc *d, struct span title)
+{
+    enum { MAX_TITLE = 512 };
+    if (d->title)
+        return;
+    struct str clean = {0}, out = {0};
+    utf8_sanitize(title, &clean);
+    size_t at = 0;
+    bool space = false;
+    while (at < clean.n) {
+        uint32_t cp;
+        const size_t used = (size_t)utf8_next(clean.p + at, clean.n - at, &cp);
+        if (uni_is_space(cp) || cp < 32) {
+            space = out.n > 0;
+        } else {
+            if (out.n + used + space > MAX_TITLE)
+                break;
+            if (space)
+                str_putc(&out, ' ');
+            str_add(&out, clean.p + at, used);
+            space = false;
+        }
+        at += used;
+    }
+    str_release(&clean);
+    if (out.n)
+        d->title = str_take(&out);
+    str_release(&out);
+}
