@@ -22,6 +22,18 @@ struct tokenizer;
 int tokenizer_open(const char *dir, struct tokenizer **out, struct err *err) WARN_UNUSED;
 void tokenizer_free(struct tokenizer *t);
 
+/* The same from memory: a whole blob that tokenizer_save() appended to `out` (look at out->failed),
+ * for instance a mapped file, 8-byte aligned. Everything is checked before use. The blob is
+ * borrowed and must outlive the tokenizer. */
+void tokenizer_save(const struct tokenizer *t, struct str *out);
+int tokenizer_from_blob(const void *blob, size_t n, struct tokenizer **out,
+                        struct err *err) WARN_UNUSED;
+
+/* From the text of a tokenizer.json alone (no tokenizer_config.json beside it); `name` is the file
+ * in messages. */
+int tokenizer_from_json(struct span json, const char *name, struct tokenizer **out,
+                        struct err *err) WARN_UNUSED;
+
 struct encoding {
     int n, cap;
     int *id, *type;        /* type: segment 0 or 1 */

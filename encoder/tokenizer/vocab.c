@@ -1,0 +1,89 @@
+/* vocab.c - WordPiece matching; see vocab.h. */
+#include "encoder/tokenizer/vocab.h"
+
+static bool same_tail(const struct tokenizer *t, const struct slot *s, const unsigned char *text)
+{
+    const size_t skip = s->cont ? t->h->spec.n_prefix : 0;
+    return memcmp(t->pool + t->first[s->id] + skip + 8, text + 8, s->len - 8u) == 0;
+}
+
+static const struct slot *probe(const struct tokenizer *t, uint64_t hash, uint64_t head,
+                                const unsigned char *text, size_t len, unsigned cont)
+{
+    const size_t mask = ((size_t)1 << t->h->slot_bits) - 1;
+    for (size_t i = slot_index(t, hash);; i = (i + 1) & mask) {
+        const struct slot *s = &t->slot[i];
+        if (!s->len)
+            return NULL;
+        if (s->len == len && s->head == head && s->cont == cont &&
+            (len <= 8 || same_tail(t, s, text)))
+            return s;
+    }
+}
+
+static uint64_t block_at(const unsigned char *text, size_t len)
+{
+    return len >= 8 ? load8(text) : load_below8(text, len);
+}
+
+const struct slot *vocab_find(const struct tokenizer *t, const unsigned char *text, size_t len,
+                              unsigned cont)
+{
+    if (len > t->h->longest[cont])
+        return NULL;
+    uint64_t fold = 0;
+    size_t at = 0;
+    for (; len - at > 8; at += 8)
+        fold = hash_fold(fold, load8(text + at));
+    const uint64_t hash = hash_finish(fold, block_at(text + at, len - at), len, cont);
+    return probe(t, hash, block_at(text, len), text, len, cont);
+}
+
+/* The longest entry that text[0..n) begins with. */
+static const struct slot *longest_prefix(const struct tokenizer *t, const unsigned char *text,
+                                         size_t n, unsigned cont)
+{
+    if (n > t->h->longest[cont])
+        n = t->h->longest[cont];
+    uint64_t fold[MAX_WORD_BYTES / 8 + 1];
+    fold[0] = 0;
+    for (size_t j = 0; j < n / 8; j++)
+        fold[j + 1] = hash_fold(fold[j], load8(text + 8 * j));
+    const uint64_t head = load8(text);
+    const uint64_t filter_mask = (UINT64_C(1) << t->h->filter_bits) - 1;
+    for (; n > 0; n--) {
+        const size_t j = (n - 1) / 8;
+        const uint64_t rest = keep_bytes(load8(text + 8 * j), n - 8 * j);
+        const uint64_t hash = hash_finish(fold[j], rest, n, cont);
+        const uint64_t bit = hash & filter_mask;
+        if (!(t->filter[bit / 64] >> (bit % 64) & 1))
+            continue;
+        const struct slot *s = probe(t, hash, n < 8 ? keep_bytes(head, n) : head, text, n, cont);
+        if (s)
+            return s;
+    }
+    return NULL;
+}
+
+int vocab_pieces(const struct tokenizer *t, const unsigned char *word, size_t n,
+                 struct encoding *out, struct err *err)
+{
+    const int before = out->n;
+    for (size_t at = 0; at < n;) {
+        const struct slot *s = longest_prefix(t, word + at, n - at, at > 0);
+        if (out->n == out->cap && encoding_grow(out, err) != 0)
+            return -1;
+        if (!s) {
+            out->n = before;
+            out->id[out->n] = (int)t->h->spec.unk;
+            out->start[out->n] = 0;
+            out->end[out->n++] = (uint32_t)n;
+            return 0;
+        }
+        out->id[out->n] = (int)s->id;
+        out->start[out->n] = (uint32_t)at;
+        at += s->len;
+        out->end[out->n++] = (uint32_t)at;
+    }
+    return 0;
+}
