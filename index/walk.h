@@ -4,6 +4,9 @@
  * down (later files and deeper folders win, `!` takes back, a file below an excluded folder cannot
  * come back), .git/info/exclude; hidden files and folders are left out unless asked for; `.git`,
  * `.hg`, `.svn`, `.semsearch` always. Links are not followed. Names are bytes: any name works.
+ *
+ * The root is where rules begin: ignore files above it, git's global excludes, and those of a .git
+ * that is a file are not read, so that an index depends on its folder alone.
  */
 #ifndef SEMSEARCH_INDEX_WALK_H
 #define SEMSEARCH_INDEX_WALK_H
@@ -46,6 +49,10 @@ struct walk_entry {
 int walk_run(const char *root, const char *sub, const struct walk_options *options,
              int (*fn)(void *ctx, const struct walk_entry *e, struct err *err), void *ctx,
              struct err *err) WARN_UNUSED;
+
+/* Opens a file below the folder `root_fd` by its relative path, never through a link, never waiting
+ * for a pipe. Returns the descriptor, or -1 with errno. */
+int walk_open(int root_fd, const char *path, int flags);
 
 /* Why a path (relative to the root; need not exist) is or is not taken. */
 struct walk_reason {
