@@ -10,6 +10,7 @@
 #ifndef SEMSEARCH_INDEX_SNAPSHOT_H
 #define SEMSEARCH_INDEX_SNAPSHOT_H
 
+#include "index/hit.h"
 #include "index/store/store.h"
 #include "src/base/err.h"
 #include "src/base/progress.h"
@@ -38,18 +39,6 @@ int64_t snapshot_rows(
 int64_t snapshot_chunk(const struct snapshot *s, int64_t row); /* its chunk id */
 int64_t snapshot_doc(const struct snapshot *s, int64_t row);   /* its document id */
 bool snapshot_live(const struct snapshot *s, int64_t row);     /* false: removed since */
-
-struct hit {
-    int64_t row;
-    float score;
-};
-
-/* A set of allowed rows: bit r of bits; NULL: all. Filters act inside the searches: k hits come
- * back when k allowed rows exist. */
-struct row_filter {
-    const uint64_t *bits;
-    int64_t n_allowed;
-};
 
 /* The k allowed rows with the largest cosine to `query` (unit, [dim] fp32), best first, ties by
  * row; exact = true scans. Returns the number of hits. Scores are cosines from the stored vectors,
