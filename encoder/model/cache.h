@@ -1,0 +1,27 @@
+/* cache.h - what is derived from a model's weight files and kept in the cache folder.
+ *
+ * Two kinds of file under $XDG_CACHE_HOME/semsearch/models/, both written under a temporary name
+ * and renamed, both only ever a saving of time: when they are missing, stale, damaged or cannot be
+ * written, the work is done again.
+ *   STAT.id      the content hash of the weight files, STAT being a hash of their paths, sizes,
+ *                modification times and inodes: a query need not read 90 MB to know its model
+ *   KEY.packed   the image of load.h, KEY being a hash of the content, the parameter list and the
+ *                layout of this CPU's kernels
+ * An image is trusted after its header's hash, its size and its key match; the hash over all of it
+ * is checked once, by the first process that maps it, which then marks it so.
+ */
+#ifndef SEMSEARCH_ENCODER_MODEL_CACHE_H
+#define SEMSEARCH_ENCODER_MODEL_CACHE_H
+
+#include "encoder/model/load.h"
+
+/* The hash of the files' contents, in order. */
+int cache_identity(const struct weight_list *l, struct hash128 *id, struct err *err) WARN_UNUSED;
+
+/* Maps the image of that key; im->place, n, floats, parameters, data and map are set. False when
+ * there is none that can be used. */
+bool cache_open_image(struct image *im, struct hash128 key, int n_params);
+/* Writes it, as far as possible. */
+void cache_write_image(const struct image *im, struct hash128 key);
+
+#endif

@@ -1,0 +1,82 @@
+/* config.h - what the JSON files of a model folder say, checked and in one struct.
+ *
+ * Two layouts: a plain Hugging Face folder (config.json beside the weights), and a
+ * sentence-transformers folder, where modules.json lists what runs after the encoder. Of the latter
+ * two spellings exist: up to version 5.1 class paths such as sentence_transformers.models.Pooling
+ * and a boolean per pooling mode; from 5.7 full class paths and the mode by name. The last
+ * component of the class path decides here, and both pooling spellings are read.
+ */
+#ifndef SEMSEARCH_ENCODER_MODEL_CONFIG_H
+#define SEMSEARCH_ENCODER_MODEL_CONFIG_H
+
+#include "encoder/encoder.h"
+#include "encoder/model/family.h"
+#include "encoder/tape/tape.h"
+#include "src/base/mem.h"
+
+enum module_kind { MODULE_POOL, MODULE_DENSE, MODULE_NORM, MODULE_NORMALISE };
+enum { MODULES_MAX = 16 };
+
+struct module {
+    enum module_kind kind;
+    const char *dir;                 /* the folder of its weights; NULL: it has none */
+    enum pool_mode pool[POOL_MODES]; /* MODULE_POOL */
+    int n_pool;
+    bool include_prompt;
+    int in, out; /* MODULE_DENSE; of MODULE_NORM both are its width */
+    bool bias;
+    enum activation act;
+};
+
+struct model_config {
+    struct arena arena;      /* of all strings below */
+    const char *dir;         /* the model folder, absolute */
+    const char *encoder_dir; /* where config.json, weights and tokenizer are */
+    const char *name;
+
+    const struct family *family;
+    int layers, hidden, heads, intermediate, vocab, positions, types, pos_offset;
+    enum activation act;
+    const char *act_name;
+    float eps;
+    const char *task;
+    bool sentence_encoder; /* there is a modules.json */
+    const char **label;
+    size_t n_labels;
+
+    struct module module[MODULES_MAX]; /* the first is MODULE_POOL */
+    int n_modules;
+    bool normalise;    /* a Normalize stood at the end; it is not among `module` */
+    int max_tokens;    /* of modules' settings, tokenizer and position table, the smallest */
+    bool lower_case;   /* the settings ask for lower-casing before the tokenizer */
+    int stated_tokens; /* what the sentence-transformers settings say; 0: nothing */
+    struct model_prompt *prompt;
+    size_t n_prompts;
+    const char *default_prompt; /* a name; NULL: none */
+    char pooling_text[128];     /* "mean", "cls+max" */
+    int dim;
+};
+
+/* Reads everything but weights and tokenizer. `options` may be NULL. max_tokens is the limit of the
+ * settings and the position table; the caller lowers it by the tokenizer's own limit. */
+int config_read(struct model_config *c, const char *dir, const struct model_options *options,
+                struct err *err) WARN_UNUSED;
+void config_release(struct model_config *c);
+
+/* The two halves of modules.c. The first reads modules.json and what belongs to it, and finds the
+ * encoder's folder; a folder without one gets the pooling of the options, mean by default. The
+ * second checks the modules' widths against the encoder's, and settles dim, max_tokens and task. */
+int config_read_modules(struct model_config *c, const struct model_options *options,
+                        struct err *err) WARN_UNUSED;
+int config_check_modules(struct model_config *c, const struct model_options *options,
+                         struct err *err) WARN_UNUSED;
+
+/* Appends the encoder and its modules to a tape (build.c) and returns the slot of the result,
+ * [n_seq, dim], before the final Normalize. */
+int config_build(const struct model_config *c, struct tape *t);
+
+/* For messages and tables: the activation of that name in config.json; false: unknown. */
+bool activation_find(struct span name, enum activation *act);
+char *config_path(struct model_config *c, const char *dir, const char *name); /* in the arena */
+
+#endif

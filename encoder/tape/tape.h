@@ -1,0 +1,188 @@
+/* tape.h - a model as a list of operations.
+ *
+ * Running the list up encodes; running it down (each op's backward, in reverse order) trains. Two
+ * ideas carry it. A *slot* is a value: a matrix [rows, cols] whose row kind says how its height
+ * follows from the batch. An *op* reads slots and parameters and writes one slot. There is no
+ * graph, no stride, no broadcasting; ops are coarse (a whole attention, a linear layer with its
+ * epilogue), and variation is attributes of the op, not more kinds.
+ *
+ * A tape is built once per (model, head, mode) by calling the tape_* builders below, each of which
+ * appends ops and returns the slot of its result. Errors while building are sticky (a failed tape
+ * takes further calls and returns slot 0); tape_finish() reports the first and plans memory.
+ * Then, for each batch: tape_bind() assigns memory and tape_forward() runs. A tape belongs to one
+ * thread; the parameters it refers to are shared.
+ *
+ * Batches are packed: n_tok tokens of n_seq sequences end to end, start[n_seq + 1], no padding and
+ * no masks. A row of any slot depends on its own sequence only, so the numbers for a text are the
+ * same, bit for bit, whatever else is in the batch and however many threads work on it.
+ */
+#ifndef SEMSEARCH_ENCODER_TAPE_TAPE_H
+#define SEMSEARCH_ENCODER_TAPE_TAPE_H
+
+#include "encoder/tape/param.h"
+#include "src/base/thread.h"
+
+#include <stdint.h>
+
+struct batch {
+    int n_tok, n_seq;
+    const int *token; /* [n_tok], each below the rows of the word table */
+    const int *type;  /* [n_tok] segment 0 or 1; NULL: all 0 */
+    const int
+        *start;      /* [n_seq + 1]: sequence s is tokens [start[s], start[s + 1]); none is empty */
+    const int *skip; /* [n_seq] leading tokens that pooling leaves out; NULL: none */
+};
+
+enum rows {
+    ROWS_TOK,  /* one row a token */
+    ROWS_SEQ,  /* one row a sequence */
+    ROWS_FIXED /* n_fixed rows, whatever the batch */
+};
+
+struct slot {
+    enum rows rows;
+    int n_fixed, cols;
+    int first, last; /* the ops that write it first and use it last */
+    int buffer;      /* of the plan; slots that are never alive together share one */
+    float *x;        /* [rows, cols], after tape_bind */
+    float *dx;       /* its gradient, in a training tape; else NULL */
+};
+
+enum pool_mode {
+    POOL_CLS,
+    POOL_MAX,
+    POOL_MEAN,
+    POOL_MEAN_SQRT_LEN,
+    POOL_WEIGHTEDMEAN,
+    POOL_LASTTOKEN
+};
+enum { POOL_MODES = 6, OP_MAX_IN = 4, OP_MAX_PARAMS = 6 };
+
+struct tape;
+struct op;
+
+/* A kind of operation. Both directions of one kind live side by side in one op_*.c file.
+ * A kind whose backward is NULL cannot be part of a training tape: tape_finish() says so. */
+struct op_kind {
+    const char *name;
+    void (*forward)(struct tape *t, struct op *o, const struct batch *b);
+    void (*backward)(struct tape *t, struct op *o, const struct batch *b);
+    /* Floats of per-worker scratch that forward needs for this batch; NULL: none. */
+    size_t (*scratch)(const struct op *o, const struct batch *b);
+    int in_place; /* the input whose buffer the output may take over, when it is not used later;
+                     -1: none */
+};
+
+struct op {
+    const struct op_kind *kind;
+    int in[OP_MAX_IN]; /* slots; -1: absent */
+    int out;
+    int w[OP_MAX_PARAMS]; /* parameters; -1: absent */
+    /* attributes, of the kinds that have them */
+    int heads, head_dim, window;
+    enum activation act;
+    float eps, scale;
+    int pos_offset;
+    enum pool_mode pool[POOL_MODES];
+    int n_pool;
+    float *save; /* what backward needs and cannot recompute; NULL in inference */
+};
+
+enum tape_mode {
+    TAPE_INFER, /* buffers are reused, epilogues fused */
+    TAPE_TRAIN  /* every slot keeps its memory; every op must have a backward */
+};
+
+struct tape {
+    enum tape_mode mode;
+    bool fuse; /* epilogues run inside the linear op; on for TAPE_INFER */
+    struct params *params;
+    struct op *op;
+    int n_ops, cap_ops;
+    struct slot *slot;
+    int n_slots, cap_slots;
+    struct buffer {
+        enum rows rows;
+        int n_fixed, cols, free_after;
+    } * buffer;
+    int n_buffers, cap_buffers;
+    struct pool *pool; /* NULL: this thread alone; else one op is split over its workers */
+
+    float *arena; /* the memory of all buffers and of the scratch, grown when a batch needs more */
+    size_t arena_floats, peak_bytes;
+    float *scratch; /* worker i's begins at scratch + i * scratch_floats */
+    size_t scratch_floats;
+    const struct batch *batch;
+    struct err err; /* the first failure while building */
+    bool failed;
+};
+
+/* `params` is borrowed and must outlive the tape. */
+void tape_init(struct tape *t, struct params *params, enum tape_mode mode);
+void tape_release(struct tape *t);
+
+/* Checks the ops against the mode and plans which slots share memory. `out` is the slot that must
+ * survive to the end. */
+int tape_finish(struct tape *t, int out, struct err *err) WARN_UNUSED;
+
+/* Assigns memory for this batch, which must stay valid until the next bind. Allocates only when the
+ * batch is larger than all before. Fails on memory. */
+int tape_bind(struct tape *t, const struct batch *b, struct err *err) WARN_UNUSED;
+void tape_forward(struct tape *t);
+
+int tape_slot_rows(const struct slot *s, const struct batch *b);
+size_t tape_peak_bytes(const struct tape *t); /* most that any bind has needed */
+/* Floats per token, per sequence and in all that the plan takes (without scratch). */
+void tape_plan_floats(const struct tape *t, size_t *per_tok, size_t *per_seq, size_t *fixed);
+
+/* ---- builders: each appends ops and returns the slot of the result ------------------------------
+ */
+
+/* [n_tok, hidden]: word[token] + type[segment] + pos[pos_offset + index in the sequence].
+ * n_type or n_pos 0: the model has no such table. Names: NAME.word, NAME.type, NAME.pos. */
+int tape_embed(struct tape *t, const char *name, int n_word, int n_type, int n_pos, int pos_offset,
+               int hidden);
+
+/* y = act(x W^T + b) + residual; x [rows, cols(x)], W [out, cols(x)], residual (-1: none) [rows,
+ * out]. Fused into one op, or in a tape that does not fuse, up to three. Names: NAME.weight,
+ * NAME.bias. */
+int tape_linear(struct tape *t, const char *name, int x, int out, bool bias, enum activation act,
+                int residual);
+
+/* Layer normalisation over the columns (Ba et al. 2016), biased variance, eps inside the root.
+ * Names: NAME.weight, NAME.bias. */
+int tape_norm(struct tape *t, const char *name, int x, float eps);
+
+/* Bidirectional scaled dot-product attention (Vaswani et al. 2017) within each sequence. qkv
+ * [n_tok, 3 * hidden] holds all queries, all keys, all values of a token side by side; head h is
+ * columns [h * d, (h + 1) * d) of each; the result [n_tok, hidden] has the heads in that order.
+ * window < 0: every key, else keys with |i - j| <= window. */
+int tape_attention(struct tape *t, int qkv, int heads, int window);
+
+/* [n_seq, n * cols(x)]: the chosen poolings of each sequence's rows, side by side in the given
+ * order (definitions at their code, after sentence-transformers). */
+int tape_pool(struct tape *t, int x, const enum pool_mode *mode, int n);
+
+/* Rows divided by max(their Euclidean norm, 1e-12). */
+int tape_normalise(struct tape *t, int x);
+
+/* ---- for the op files ---------------------------------------------------------------------------
+ */
+
+extern const struct op_kind op_embed, op_linear, op_activate, op_add, op_norm, op_attention,
+    op_pool, op_normalise;
+
+/* Appends an op with one output of the given shape and returns it; NULL in a failed tape. All in[]
+ * and w[] are -1. */
+struct op *tape_op(struct tape *t, const struct op_kind *kind, enum rows rows, int n_fixed,
+                   int cols);
+/* "NAME.PART" of the set; on failure the tape fails and 0 comes back. */
+int tape_param(struct tape *t, const char *name, const char *part, enum param_kind kind, int rows,
+               int cols);
+void tape_fail(struct tape *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* As pool_run over the tape's pool, or in this thread. */
+void tape_run(struct tape *t, int n_items, void (*fn)(void *ctx, int item, int worker), void *ctx);
+/* The single-row form of op_normalise. */
+void normalise_row(float *y, const float *x, int n);
+
+#endif
