@@ -297,12 +297,25 @@ const void *cachefile_get(const struct cachefile *f, const char *name, size_t si
     return NULL;
 }
 
+static bool all_zero(const unsigned char *p, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++)
+        if (p[i])
+            return false;
+    return true;
+}
+
 void cachefile_verify(const struct cachefile *f, void (*fn)(void *ctx, const char *section),
                       void *ctx)
 {
+    const size_t magic = sizeof cache_magic - 1;
+    if (!all_zero(f->map.p + magic, CACHE_ALIGN - magic)) /* the magic itself was compared */
+        fn(ctx, "header");
     for (int i = 0; i < f->n_sections; i++) {
         const struct cache_entry *e = &f->section[i];
-        if (!hash_equal(hash_bytes(f->map.p + e->at, e->bytes), e->sum))
+        const uint64_t padding = (CACHE_ALIGN - e->bytes % CACHE_ALIGN) % CACHE_ALIGN;
+        if (!hash_equal(hash_bytes(f->map.p + e->at, e->bytes), e->sum) ||
+            !all_zero(f->map.p + e->at + e->bytes, padding))
             fn(ctx, e->name);
     }
 }
