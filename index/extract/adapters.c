@@ -8,9 +8,17 @@
 
 static adapter_fn *const adapters[FAMILY_COUNT] = {
     [FAMILY_BINARY] = adapt_binary,     [FAMILY_TEXT] = adapt_text,
-    [FAMILY_MARKDOWN] = adapt_markdown, [FAMILY_CODE] = adapt_code,
+    [FAMILY_MARKDOWN] = adapt_markdown, [FAMILY_OUTLINE] = adapt_outline,
+    [FAMILY_TEX] = adapt_tex,           [FAMILY_CODE] = adapt_code,
     [FAMILY_ROWS] = adapt_rows,         [FAMILY_DATA] = adapt_data,
     [FAMILY_SUBTITLE] = adapt_subtitle, [FAMILY_HTML] = adapt_html,
+    [FAMILY_MAIL] = adapt_mail,         [FAMILY_MBOX] = adapt_mbox,
+    [FAMILY_NOTEBOOK] = adapt_notebook, [FAMILY_RTF] = adapt_rtf,
+    [FAMILY_DOCX] = adapt_docx,         [FAMILY_PPTX] = adapt_pptx,
+    [FAMILY_XLSX] = adapt_xlsx,         [FAMILY_ODF] = adapt_odf,
+    [FAMILY_EPUB] = adapt_epub,         [FAMILY_ZIP] = adapt_zip,
+    [FAMILY_TAR] = adapt_tar,           [FAMILY_PACKED] = adapt_packed,
+    [FAMILY_OLE] = adapt_ole,
 };
 
 void adapt_binary(struct job *job, struct extract_result *r)
@@ -72,12 +80,7 @@ void extract_job(struct job *job, struct extract_result *r)
         job->needs_program = job->format;
         return;
     }
-    adapter_fn *const adapt = adapters[job->format->family];
-    if (!adapt) {
-        result_skip(r, NULL, "no reader for this format");
-        return;
-    }
-    adapt(job, r);
+    adapters[job->format->family](job, r);
     if (!job->needs_program)
         finish(job, r);
 }

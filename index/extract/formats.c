@@ -63,9 +63,9 @@ static const struct format table[] = {
     ROW(FAMILY_DOCX, "docx", 1, KIND_DOCUMENT, "docx docm dotx dotm"),
     ROW(FAMILY_PPTX, "pptx", 1, KIND_SLIDES, "pptx pptm ppsx ppsm potx"),
     ROW(FAMILY_XLSX, "xlsx", 1, KIND_SHEET, "xlsx xlsm xltx xltm"),
-    ROW(FAMILY_ODF, "odt", 1, KIND_DOCUMENT, "odt ott fodt"),
-    ROW(FAMILY_ODF, "odp", 1, KIND_SLIDES, "odp otp fodp"),
-    ROW(FAMILY_ODF, "ods", 1, KIND_SHEET, "ods ots fods"),
+    ROW(FAMILY_ODF, "odt", 1, KIND_DOCUMENT, "odt ott"),
+    ROW(FAMILY_ODF, "odp", 1, KIND_SLIDES, "odp otp"),
+    ROW(FAMILY_ODF, "ods", 1, KIND_SHEET, "ods ots"),
     ROW(FAMILY_EPUB, "epub", 1, KIND_EBOOK, "epub"),
     PROGRAM_ROW("pdf", 1, KIND_PDF, "pdf", "pdftotext", "poppler-utils"),
     PROGRAM_ROW("doc", 1, KIND_DOCUMENT, "doc dot", "antiword", "antiword"),
@@ -76,7 +76,10 @@ static const struct format table[] = {
     ROW(FAMILY_TAR, "tar", 1, KIND_ARCHIVE, "tar tgz tbz2 txz tzst cpio 7z"),
     /* Found by magic or by elimination only, never by name. */
     ROW(FAMILY_OLE, "ole", 1, KIND_DOCUMENT, ""),
-    ROW(FAMILY_BINARY, "binary", 1, KIND_TEXT, ""),
+    ROW(FAMILY_BINARY, "binary", 1, KIND_TEXT,
+        "png jpg jpeg gif bmp tif tiff webp heic avif ico psd mp3 mp4 m4a m4v avi mov mkv webm wav flac ogg opus exe dll "
+        "so dylib o a lib obj class pyc pyo wasm bin dat iso dmg deb rpm db sqlite sqlite3 woff woff2 ttf otf eot npy npz "
+        "pt pth onnx safetensors gguf parquet"),
 };
 /* clang-format on */
 
@@ -301,10 +304,10 @@ static const struct format *by_beginning(struct span head)
     return format_find("text");
 }
 
-/* Formats whose files always begin with a magic number: text under such a name is just text. */
+/* Formats whose files are never text: text under such a name is just text. */
 static bool needs_magic(const struct format *f)
 {
-    return f->family >= FAMILY_RTF && f->family != FAMILY_ODF;
+    return f->family == FAMILY_BINARY || f->family >= FAMILY_RTF;
 }
 
 const struct format *format_detect(struct span head, const char *name)

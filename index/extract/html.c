@@ -122,10 +122,8 @@ static bool is_layout(xmlNode *table)
 
 static void hold(struct walk *k, enum block_kind kind)
 {
-    if (k->w.hold == 0) {
-        writer_close(&k->w);
+    if (k->w.hold == 0)
         writer_begin(&k->w, kind, 0);
-    }
     k->w.hold++;
 }
 

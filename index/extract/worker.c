@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libxml/parser.h>
+#include <locale.h>
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
@@ -277,6 +278,7 @@ static _Noreturn void worker_main(char **argv)
                        .output_bytes = strtoull(argv[2], NULL, 10),
                        .fault = getenv("SEMSEARCH_EXTRACT_FAULT")};
     struct wire_hello hello = {.magic = WIRE_MAGIC};
+    setlocale(LC_CTYPE, "C.UTF-8"); /* libarchive converts member names */
     if (!sandbox_sanitizer_build)
         dup2(0, 2); /* a library's complaints concern nobody */
     w.statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);

@@ -103,6 +103,43 @@ void writer_text(struct writer *w, struct span s)
     }
 }
 
+void writer_table(struct writer *w)
+{
+    if (w->hold++ == 0) {
+        writer_close(w);
+        open_block(w, BLOCK_TABLE, 0);
+    }
+    w->first_cell = true;
+}
+
+void writer_row(struct writer *w)
+{
+    writer_newline(w);
+    w->first_cell = true;
+}
+
+void writer_cell(struct writer *w)
+{
+    if (!w->first_cell) {
+        writer_raw(w, " | ");
+        w->line_start = true; /* no second blank after the bar */
+    }
+    w->first_cell = false;
+}
+
+void writer_table_end(struct writer *w)
+{
+    if (w->hold > 0 && --w->hold == 0)
+        writer_close(w);
+    else
+        writer_newline(w);
+}
+
+void writer_gap(struct writer *w)
+{
+    w->blank = true;
+}
+
 struct span writer_block_text(const struct writer *w)
 {
     const struct doc *d = w->d;

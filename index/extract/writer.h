@@ -14,6 +14,7 @@ struct writer {
     int hold;
     bool open, blank; /* a block is open; a blank is owed before the next word */
     bool line_start;  /* nothing on the current line of the block yet */
+    bool first_cell;
     enum block_kind kind;
     int level;
     size_t start;
@@ -28,6 +29,14 @@ void writer_close(struct writer *w);
 void writer_text(struct writer *w, struct span s); /* white space folded, but in code kept */
 void writer_newline(struct writer *w);             /* a line break inside the block */
 void writer_raw(struct writer *w, const char *s);  /* as it is: " | ", "- " */
+
+/* A table: one block, a row a line, cells with " | " between. Tables inside a table are told flat.
+ */
+void writer_table(struct writer *w);
+void writer_row(struct writer *w);
+void writer_cell(struct writer *w);
+void writer_table_end(struct writer *w);
+void writer_gap(struct writer *w); /* a blank before the next word (paragraphs in a cell) */
 
 /* The text of the block that is open, or of the one that ended last. */
 struct span writer_block_text(const struct writer *w);
