@@ -130,12 +130,12 @@ V_INLINE vf v_load_bf16(const uint16_t *p)
 }
 
 /* Three rounds of interleaving: pairs of floats, pairs of doubles, then 128-bit halves. */
-V_INLINE void v_transpose(float *dst, size_t ldd, const float *src, size_t lds)
+V_INLINE void v_transpose(float *dst, size_t ldd, const float *src, size_t lds, int n)
 {
     __m256 a[8], b[8];
 #pragma GCC unroll 8
     for (int i = 0; i < 8; i++)
-        a[i] = _mm256_loadu_ps(src + (size_t)i * lds);
+        a[i] = i < n ? _mm256_loadu_ps(src + (size_t)i * lds) : _mm256_setzero_ps();
 #pragma GCC unroll 4
     for (int i = 0; i < 8; i += 2) {
         b[i] = _mm256_unpacklo_ps(a[i], a[i + 1]);

@@ -120,12 +120,12 @@ V_INLINE vf v_load_bf16(const uint16_t *p)
 }
 
 /* Four rounds of interleaving: pairs of floats, pairs of doubles, then 128-bit quarters twice. */
-V_INLINE void v_transpose(float *dst, size_t ldd, const float *src, size_t lds)
+V_INLINE void v_transpose(float *dst, size_t ldd, const float *src, size_t lds, int n)
 {
     __m512 a[16], b[16];
 #pragma GCC unroll 16
     for (int i = 0; i < 16; i++)
-        a[i] = _mm512_loadu_ps(src + (size_t)i * lds);
+        a[i] = i < n ? _mm512_loadu_ps(src + (size_t)i * lds) : _mm512_setzero_ps();
 #pragma GCC unroll 8
     for (int i = 0; i < 16; i += 2) {
         b[i] = _mm512_unpacklo_ps(a[i], a[i + 1]);

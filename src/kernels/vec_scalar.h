@@ -122,11 +122,12 @@ V_INLINE vf v_load_bf16(const uint16_t *p)
     return bf16_value(*p);
 }
 
-/* dst[c * ldd + r] = src[r * lds + c] for r, c < VW. */
-V_INLINE void v_transpose(float *dst, size_t ldd, const float *src, size_t lds)
+/* dst[c * ldd + r] = src[r * lds + c] for r, c < VW; rows from n on are not read and count as 0. */
+V_INLINE void v_transpose(float *dst, size_t ldd, const float *src, size_t lds, int n)
 {
     (void)ldd;
     (void)lds;
+    (void)n;
     *dst = *src;
 }
 
