@@ -20,8 +20,8 @@
 
 #include <stdint.h>
 
-#define BM25_K1 0.9
-#define BM25_B  0.4
+#define BM25_K1 1.2
+#define BM25_B  0.6
 
 /* ---- building */
 struct postings_builder;

@@ -39,9 +39,8 @@ static void add_term(struct keyword_query *q, struct span term, float weight)
     q->times[q->n_terms++] = weight;
 }
 
-/* A whole (node.js) stands beside its parts, which say nearly the same: see words.h for
- * measurements.
- */
+/* A whole (node.js) stands beside its parts, which say nearly the same: at full weight it costs
+ * .002 nDCG@10 in the mean of the collections in words.c. */
 static const float whole_weight = 0.25f;
 
 struct reading {

@@ -48,25 +48,44 @@ struct splitter {
     const char *prefix; /* "--" or "." before the cluster, or NULL */
 };
 
-/* ---- stop words and plurals */
+/* ---- stop words and stems */
 
+/* Articles, pronouns, prepositions, auxiliaries and question words; not those that mean something
+ * in a technical text (while, until, up, off, before). */
 bool words_is_stop(struct span t)
 {
-    /* the list of Lucene's classic English analyser */
-    static const char list[] =
-        " a an and are as at be but by for if in into is it no not of on or such that the their "
-        "then there these they this to was will with ";
-    char key[10] = " ";
-    if (t.n == 0 || t.n > 5)
+    static const char *const by_letter[26] = {
+        ['a' - 'a'] = " a about all also am an and any are as at ",
+        ['b' - 'a'] = " be because been being between both but by ",
+        ['c' - 'a'] = " can could ",
+        ['d' - 'a'] = " did do does doing done ",
+        ['e' - 'a'] = " each ",
+        ['f' - 'a'] = " few for from ",
+        ['h' - 'a'] = " had has have having he her here him his how ",
+        ['i' - 'a'] = " i if in into is it its ",
+        ['j' - 'a'] = " just ",
+        ['m' - 'a'] = " may me might more most must my ",
+        ['n' - 'a'] = " no nor not ",
+        ['o' - 'a'] = " of on only or other our own ",
+        ['s' - 'a'] = " same shall she should so some such ",
+        ['t' - 'a'] = " than that the their them then there these they this those through to too ",
+        ['u' - 'a'] = " us ",
+        ['v' - 'a'] = " very ",
+        ['w' - 'a'] = " was we were what when where which who whom whose why will with would ",
+        ['y' - 'a'] = " you your ",
+    };
+    enum { LONGEST = 7 };
+    char key[LONGEST + 3] = " ";
+    if (t.n == 0 || t.n > LONGEST || t.p[0] < 'a' || t.p[0] > 'z' || !by_letter[t.p[0] - 'a'])
         return false;
     memcpy(key + 1, t.p, t.n);
     key[t.n + 1] = ' ';
     key[t.n + 2] = '\0';
-    return strstr(list, key) != NULL;
+    return strstr(by_letter[t.p[0] - 'a'], key) != NULL;
 }
 
 /* The S-stemmer of Harman, "How effective is suffixing?", JASIS 42(1), 1991. */
-size_t words_singular(char *w, size_t n)
+static size_t singular(char *w, size_t n)
 {
     if (n < 4 || w[n - 1] != 's')
         return n;
@@ -82,6 +101,29 @@ size_t words_singular(char *w, size_t n)
         return n - 2;
     }
     return c == 'a' || c == 'e' || c == 'o' ? n : n - 1;
+}
+
+static bool has_vowel(const char *w, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strchr("aeiouy", w[i]))
+            return true;
+    return false;
+}
+
+size_t words_stem(char *w, size_t n)
+{
+    n = singular(w, n);
+    size_t m = n;
+    if (n >= 6 && memcmp(w + n - 3, "ing", 3) == 0 && has_vowel(w, n - 3))
+        m = n - 3;
+    else if (n >= 6 && w[n - 1] == 'd' && w[n - 2] == 'e' && w[n - 3] != 'e' && has_vowel(w, n - 2))
+        m = n - 2;
+    if (m < n && w[m - 1] == w[m - 2] && !strchr("aeioulsz", w[m - 1]))
+        m--; /* stopped: stop */
+    if (m >= 4 && w[m - 1] == 'e' && w[m - 2] != 'e')
+        m--; /* cache meets caching */
+    return m;
 }
 
 /* ---- character classes */
@@ -122,8 +164,13 @@ static uint32_t char_at(const struct splitter *s, size_t i, int *len)
 {
     uint32_t cp = 0;
     *len = 0;
-    if (i < s->text.n)
-        *len = utf8_next(s->text.p + i, s->text.n - i, &cp);
+    if (i >= s->text.n)
+        return 0;
+    if ((unsigned char)s->text.p[i] < 0x80) {
+        *len = 1;
+        return (unsigned char)s->text.p[i];
+    }
+    *len = utf8_next(s->text.p + i, s->text.n - i, &cp);
     return cp;
 }
 
@@ -142,12 +189,13 @@ static const char *ligature(uint32_t cp)
     return cp >= 0xFB00 && cp <= 0xFB06 ? table[cp - 0xFB00] : NULL;
 }
 
-/* Appends the folded form of cp to out [cap]; returns its bytes, 0 for a mark or no room. */
+/* Writes the folded form of cp to out [cap], cap >= 1; returns its bytes, 0 for a mark or no room.
+ */
 static size_t fold_put(uint32_t cp, char *out, size_t cap)
 {
     if (cp < 0x80) {
-        *out = (char)uni_lower(cp);
-        return cap ? 1 : 0;
+        *out = (char)(cp >= 'A' && cp <= 'Z' ? cp + 32 : cp);
+        return 1;
     }
     const char *lig = ligature(cp);
     if (lig) {
@@ -178,16 +226,10 @@ static size_t fold_put(uint32_t cp, char *out, size_t cap)
 /* ---- giving words */
 
 static void give(struct splitter *s, struct span term, size_t start, size_t end, uint32_t cover,
-                 bool part, bool unit)
+                 bool part)
 {
-    const struct word w = {.term = term,
-                           .start = start,
-                           .end = end,
-                           .pos = s->pos,
-                           .cover = cover,
-                           .part = part,
-                           .unit = unit,
-                           .stop = unit && words_is_stop(term)};
+    const struct word w = {
+        .term = term, .start = start, .end = end, .pos = s->pos, .cover = cover, .part = part};
     s->fn(s->ctx, &w);
 }
 
@@ -211,9 +253,18 @@ static void give_atom(struct splitter *s, const struct atom *a, bool part)
     char term[WORD_BYTES_MAX];
     size_t n = a->len;
     memcpy(term, s->buf + a->at, n);
+    const bool stop = a->alpha && words_is_stop((struct span){term, n}); /* "this", not "thi" */
     if (a->alpha)
-        n = words_singular(term, n);
-    give(s, (struct span){term, n}, a->start, a->end, 1, part, true);
+        n = words_stem(term, n);
+    const struct word w = {.term = {term, n},
+                           .start = a->start,
+                           .end = a->end,
+                           .pos = s->pos,
+                           .cover = 1,
+                           .part = part,
+                           .unit = true,
+                           .stop = stop};
+    s->fn(s->ctx, &w);
     s->pos++;
 }
 
@@ -250,8 +301,7 @@ static bool give_whole(struct splitter *s, int a, int b, const char *prefix, boo
     const size_t n = whole(s, a, b, prefix, out);
     if (n == 0)
         return false;
-    give(s, (struct span){out, n}, s->atom[a].start, s->atom[b - 1].end, (uint32_t)(b - a), part,
-         false);
+    give(s, (struct span){out, n}, s->atom[a].start, s->atom[b - 1].end, (uint32_t)(b - a), part);
     return true;
 }
 
@@ -427,7 +477,7 @@ static size_t sign_suffix(struct splitter *s, size_t i)
     char term[WORD_BYTES_MAX];
     memcpy(term, s->buf + s->atom[0].at, s->atom[0].len);
     memcpy(term + s->atom[0].len, rest.p, n);
-    give(s, (struct span){term, s->atom[0].len + n}, s->atom[0].start, i + n, 1, false, false);
+    give(s, (struct span){term, s->atom[0].len + n}, s->atom[0].start, i + n, 1, false);
     give_atom(s, &s->atom[0], true);
     s->n_atoms = 0;
     s->n_buf = 0;
@@ -465,7 +515,7 @@ static size_t read_unspaced(struct splitter *s, size_t i)
         const size_t n = (size_t)utf8_put(cp, pair + n_before), end = i + (size_t)len;
         if (n_before) {
             s->pos--;
-            give(s, (struct span){pair, n_before + n}, before, end, 2, false, false);
+            give(s, (struct span){pair, n_before + n}, before, end, 2, false);
             s->pos++;
         }
         int next_len;

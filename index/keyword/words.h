@@ -31,8 +31,9 @@ struct word {
 uint32_t words_split(struct span text, uint32_t pos, void (*fn)(void *ctx, const struct word *w),
                      void *ctx);
 
-/* Makes an English plural singular, in place; returns the new length. ASCII letters only. */
-size_t words_singular(char *word, size_t n);
+/* Takes English endings off a word of lower-case ASCII letters, in place; returns the new length.
+ */
+size_t words_stem(char *word, size_t n);
 
 bool words_is_stop(struct span term);
 
