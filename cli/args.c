@@ -89,7 +89,7 @@ const struct option_row options[] = {
 
     {"name", 0, ARG_TEXT, "NAME", "model", AT(name),
      "add: the name to register (default: the folder's)"},
-    {"pooling", 0, ARG_TEXT, "MODE", "embed similarity model", AT(pooling),
+    {"pooling", 0, ARG_TEXT, "MODE", "embed similarity model index eval", AT(pooling),
      "for a folder without modules.json: mean (default), cls, max, mean_sqrt_len, weightedmean, "
      "lasttoken"},
     {"role", 0, ARG_CHOICE, "query|passage", "embed", AT(role),

@@ -90,7 +90,7 @@ static void rates_json(const struct engine *e, const struct rate *r, size_t n, s
 {
     struct json_writer w;
     json_begin(&w, out);
-    jw_ktext(&w, "model", e->name);
+    jw_ktext(&w, "model", e->from.name);
     jw_ktext(&w, "isa", kern.isa);
     jw_kint(&w, "threads", e->threads);
     jw_key(&w, "encode");
@@ -110,7 +110,7 @@ static void rates_json(const struct engine *e, const struct rate *r, size_t n, s
 
 static void rates_text(const struct engine *e, const struct rate *r, size_t n, struct str *out)
 {
-    str_printf(out, "%s, %s, %d threads\n\n", e->name, kern.isa, e->threads);
+    str_printf(out, "%s, %s, %d threads\n\n", e->from.name, kern.isa, e->threads);
     str_puts(out, "precision  tokens   texts/s   tokens/s   one text\n");
     for (size_t i = 0; i < n; i++)
         str_printf(out, "fp32       %6d %9.1f %10.0f %7.2f ms\n", r[i].tokens, r[i].texts_per_s,

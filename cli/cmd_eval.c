@@ -60,13 +60,14 @@ static void similarity_report(const struct args *a, const struct engine *e, size
         struct json_writer w;
         json_begin(&w, &out);
         jw_ktext(&w, "task", "sentence-similarity");
-        jw_ktext(&w, "model", e->name);
+        jw_ktext(&w, "model", e->from.name);
         jw_kint(&w, "pairs", (int64_t)pairs);
         jw_kfloat(&w, "spearman", rho, 6);
         jw_kfloat(&w, "pearson", r, 6);
         json_finish(&w);
     } else {
-        str_printf(&out, "%s, %zu pairs: Spearman %.4f, Pearson %.4f\n", e->name, pairs, rho, r);
+        str_printf(&out, "%s, %zu pairs: Spearman %.4f, Pearson %.4f\n", e->from.name, pairs, rho,
+                   r);
     }
     out_str(&out);
 }

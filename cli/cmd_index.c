@@ -162,10 +162,11 @@ static int write_facts(const struct args *a, const struct target *t, const struc
         return -1;
     if (!ours || known)
         return 0;
-    return store_meta_set(s, "model_name", e->name, err) ||
-                   store_meta_set(s, "model_path", e->path, err)
-               ? -1
-               : 0;
+    const char *pooling = e->from.pooling ? e->from.pooling : "";
+    if (store_meta_set(s, "model_name", e->from.name, err) ||
+        store_meta_set(s, "model_path", e->from.path, err))
+        return -1;
+    return store_meta_set(s, "model_pooling", pooling, err);
 }
 
 static void report_json(const struct update_report *r, struct str *out)

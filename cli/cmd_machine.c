@@ -69,31 +69,29 @@ static void check_model(struct check *c)
 {
     *c = (struct check){.name = "default model", .needed = true};
     struct err err = {0};
-    char *name = NULL, *path = NULL;
+    struct registry_entry from = {0};
     struct model *m = NULL;
-    c->ok = registry_resolve(NULL, &name, &path, &err) == 0 && model_inspect(path, &m, &err) == 0;
+    c->ok = registry_resolve(NULL, &from, &err) == 0 && model_inspect(from.path, &m, &err) == 0;
     if (c->ok)
-        snprintf(c->found, sizeof c->found, "%.60s in %.180s", name, path);
+        snprintf(c->found, sizeof c->found, "%.60s in %.180s", from.name, from.path);
     else
         snprintf(c->cost, sizeof c->cost, "only keyword search works without a model: %.180s",
                  err.msg);
     snprintf(c->remedy, sizeof c->remedy, "%.250s", err.hint);
     model_close(m);
-    free(name);
-    free(path);
+    registry_entry_release(&from);
 }
 
 static void check_worker(struct check *c)
 {
     *c = (struct check){.name = "extraction worker", .needed = true};
     struct err err = {0};
-    struct extractor *x = NULL;
-    c->ok = extractor_open(NULL, &x, &err) == 0;
-    snprintf(c->found, sizeof c->found, "%s", c->ok ? extract_sandbox_describe() : "");
+    char sandbox[128];
+    c->ok = extract_sandbox_describe(sandbox, &err) == 0;
+    snprintf(c->found, sizeof c->found, "%s", c->ok ? sandbox : "");
     if (!c->ok)
         snprintf(c->cost, sizeof c->cost, "no file can be indexed: %.200s", err.msg);
     snprintf(c->remedy, sizeof c->remedy, "%.250s", err.hint);
-    extractor_close(x);
 }
 
 static void check_program(const struct extract_format *f, struct check *c)

@@ -59,26 +59,25 @@ static int model_show(const struct args *a, struct err *err)
 {
     if (a->n_pos > 2)
         return err_kind_set(err, ERR_USAGE, "unexpected argument '%s'", a->pos[2]);
-    char *name = NULL, *path = NULL;
+    struct registry_entry from = {0};
     struct model *m = NULL;
-    int rc = registry_resolve(a->n_pos > 1 ? a->pos[1] : a->model, &name, &path, err);
+    int rc = registry_resolve(a->n_pos > 1 ? a->pos[1] : a->model, &from, err);
     if (rc == 0)
-        rc = model_inspect(path, &m, err);
+        rc = model_inspect(from.path, &m, err);
     if (rc == 0) {
         struct str out = {0};
         if (a->json || a->jsonl) {
             struct json_writer w;
             json_begin(&w, &out);
-            info_json(name, model_info(m), &w);
+            info_json(from.name, model_info(m), &w);
             json_finish(&w);
         } else {
-            info_text(name, model_info(m), &out);
+            info_text(from.name, model_info(m), &out);
         }
         out_str(&out);
     }
     model_close(m);
-    free(name);
-    free(path);
+    registry_entry_release(&from);
     return rc;
 }
 
@@ -201,7 +200,7 @@ static int model_add(const struct args *a, struct err *err)
         rc = err_hint(err, "give this one another name: --name NAME");
     }
     if (rc == 0) {
-        registry_set(&r, name, path);
+        registry_set(&r, name, path, a->pooling);
         rc = registry_save(&r, err);
     }
     if (rc == 0)

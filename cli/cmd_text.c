@@ -100,20 +100,19 @@ static int tokenize_lines(const struct args *a, const struct tokenizer *t, struc
 
 int cmd_tokenize(const struct args *a, struct err *err)
 {
-    char *name = NULL, *path = NULL;
+    struct registry_entry from = {0};
     struct tokenizer *t = NULL;
     struct lines l = {0};
-    int rc = registry_resolve(a->model, &name, &path, err);
+    int rc = registry_resolve(a->model, &from, err);
     if (rc == 0)
-        rc = tokenizer_open(path, &t, err);
+        rc = tokenizer_open(from.path, &t, err);
     if (rc == 0)
         rc = lines_open(a, &l, err);
     if (rc == 0)
         rc = tokenize_lines(a, t, &l, err);
     lines_close(&l);
     tokenizer_free(t);
-    free(name);
-    free(path);
+    registry_entry_release(&from);
     return rc;
 }
 

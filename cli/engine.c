@@ -1,7 +1,6 @@
 /* engine.c - see engine.h. */
 #include "cli/engine.h"
 
-#include "cli/registry.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/thread.h"
@@ -23,10 +22,14 @@ int engine_open(const struct args *a, const char *model, struct engine *e, struc
     *e = (struct engine){.threads = a->threads ? (int)a->threads : thread_default_count()};
     if (check_precision(a->precision, err) || kernels_init(err))
         return -1;
-    if (registry_resolve(model, &e->name, &e->path, err))
+    if (registry_resolve(model, &e->from, err))
         return -1;
-    const struct model_options options = {.pooling = a->pooling};
-    if (model_open(e->path, &options, &e->model, err)) {
+    if (a->pooling) {
+        free(e->from.pooling);
+        e->from.pooling = xstrdup(a->pooling);
+    }
+    const struct model_options options = {.pooling = e->from.pooling};
+    if (model_open(e->from.path, &options, &e->model, err)) {
         engine_close(e);
         return -1;
     }
@@ -43,29 +46,33 @@ void engine_close(struct engine *e)
     if (e->embedder)
         e->embedder->close(e->embedder);
     model_close(e->model);
-    free(e->name);
-    free(e->path);
+    registry_entry_release(&e->from);
     *e = (struct engine){0};
 }
 
 int engine_of_index(const struct args *a, struct store *s, struct engine *e, struct err *err)
 {
     *e = (struct engine){0};
-    char *name = NULL, *path = NULL;
+    char *name = NULL, *path = NULL, *pooling = NULL;
+    struct args with = *a;
     int rc = -1;
-    if (store_meta_get(s, "model_name", &name, err) || store_meta_get(s, "model_path", &path, err))
+    if (store_meta_get(s, "model_name", &name, err) ||
+        store_meta_get(s, "model_path", &path, err) ||
+        store_meta_get(s, "model_pooling", &pooling, err))
         goto out;
+    if (!a->model && !a->pooling && pooling && *pooling)
+        with.pooling = pooling;
     const char *model = a->model;
     if (!model && path && dir_exists(path))
         model = path;
     else if (!model)
         model = name;
-    rc = engine_open(a, model, e, err);
+    rc = engine_open(&with, model, e, err);
     if (rc && model != a->model)
         err_wrap(err, "the model of this index, '%s', cannot be opened", name ? name : "?");
     if (rc == 0 && name && !a->model) { /* called as it was when the index was made */
-        free(e->name);
-        e->name = xstrdup(name);
+        free(e->from.name);
+        e->from.name = xstrdup(name);
     }
     if (rc == 0 && engine_embedder(e, err)) {
         engine_close(e);
@@ -74,6 +81,7 @@ int engine_of_index(const struct args *a, struct store *s, struct engine *e, str
 out:
     free(name);
     free(path);
+    free(pooling);
     return rc;
 }
 

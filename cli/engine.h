@@ -4,11 +4,12 @@
 #define SEMSEARCH_CLI_ENGINE_H
 
 #include "cli/args.h"
+#include "cli/registry.h"
 #include "encoder/encoder.h"
 #include "index/index.h"
 
 struct engine {
-    char *name, *path;
+    struct registry_entry from; /* what it is called, where it lies */
     struct model *model;
     struct embedder *embedder; /* NULL until engine_embedder() */
     int threads;

@@ -16,16 +16,29 @@ static int by_name(const void *a, const void *b)
                   ((const struct registry_entry *)b)->name);
 }
 
-void registry_set(struct registry *r, const char *name, const char *path)
+void registry_entry_release(struct registry_entry *e)
+{
+    free(e->name);
+    free(e->path);
+    free(e->pooling);
+    *e = (struct registry_entry){0};
+}
+
+static char *copy(const char *s)
+{
+    return s ? xstrdup(s) : NULL;
+}
+
+void registry_set(struct registry *r, const char *name, const char *path, const char *pooling)
 {
     for (size_t i = 0; i < r->n; i++)
         if (strcmp(r->item[i].name, name) == 0) {
-            free(r->item[i].path);
-            r->item[i].path = xstrdup(path);
+            registry_entry_release(&r->item[i]);
+            r->item[i] = (struct registry_entry){xstrdup(name), xstrdup(path), copy(pooling)};
             return;
         }
     VEC_GROW(r->item, r->n, r->cap);
-    r->item[r->n++] = (struct registry_entry){xstrdup(name), xstrdup(path)};
+    r->item[r->n++] = (struct registry_entry){xstrdup(name), xstrdup(path), copy(pooling)};
     qsort(r->item, r->n, sizeof *r->item, by_name);
     if (!r->standard)
         r->standard = xstrdup(name);
@@ -44,8 +57,7 @@ bool registry_drop(struct registry *r, const char *name)
     for (size_t i = 0; i < r->n; i++) {
         if (strcmp(r->item[i].name, name) != 0)
             continue;
-        free(r->item[i].name);
-        free(r->item[i].path);
+        registry_entry_release(&r->item[i]);
         memmove(r->item + i, r->item + i + 1, (r->n - i - 1) * sizeof *r->item);
         r->n--;
         if (r->standard && strcmp(r->standard, name) == 0) {
@@ -67,7 +79,7 @@ static void add_found(struct registry *r, const char *data)
             continue;
         char *model = path_join(dir, e->d_name), *config = path_join(model, "config.json");
         if (file_exists(config))
-            registry_set(r, e->d_name, model);
+            registry_set(r, e->d_name, model, NULL);
         free(model);
         free(config);
     }
@@ -93,7 +105,8 @@ int registry_load(struct registry *r, struct err *err)
     for (void *it = models ? js_iter(models) : NULL; it; it = js_iter_next(models, it)) {
         const struct span path = js_string(js_get(js_iter_value(it), "path"), "");
         if (path.n)
-            registry_set(r, js_iter_key(it), path.p);
+            registry_set(r, js_iter_key(it), path.p,
+                         js_string(js_get(js_iter_value(it), "pooling"), NULL).p);
     }
     if (rc == 0)
         add_found(r, data);
@@ -127,6 +140,8 @@ int registry_save(const struct registry *r, struct err *err)
         jw_key(&w, r->item[i].name);
         jw_object(&w);
         jw_ktext(&w, "path", r->item[i].path);
+        if (r->item[i].pooling)
+            jw_ktext(&w, "pooling", r->item[i].pooling);
         jw_end(&w);
     }
     jw_end(&w);
@@ -147,10 +162,8 @@ int registry_save(const struct registry *r, struct err *err)
 
 void registry_release(struct registry *r)
 {
-    for (size_t i = 0; i < r->n; i++) {
-        free(r->item[i].name);
-        free(r->item[i].path);
-    }
+    for (size_t i = 0; i < r->n; i++)
+        registry_entry_release(&r->item[i]);
     free(r->item);
     free(r->standard);
     *r = (struct registry){0};
@@ -168,9 +181,9 @@ static int unknown_model(const struct registry *r, const char *model, struct err
         "`semsearch model list` shows the names; `semsearch model add DIR` registers a folder");
 }
 
-int registry_resolve(const char *model, char **name, char **path, struct err *err)
+int registry_resolve(const char *model, struct registry_entry *out, struct err *err)
 {
-    *name = *path = NULL;
+    *out = (struct registry_entry){0};
     struct registry r;
     if (registry_load(&r, err))
         return -1;
@@ -179,13 +192,12 @@ int registry_resolve(const char *model, char **name, char **path, struct err *er
                                                        : r.standard ? r.standard
                                                                     : "");
     if (e) {
-        *name = xstrdup(e->name);
-        *path = xstrdup(e->path);
+        *out = (struct registry_entry){xstrdup(e->name), xstrdup(e->path), copy(e->pooling)};
     } else if (model && dir_exists(model)) {
-        *path = path_absolute(model, err);
-        rc = *path ? 0 : -1;
+        out->path = path_absolute(model, err);
+        rc = out->path ? 0 : -1;
         if (rc == 0)
-            *name = xstrdup(strrchr(*path, '/') + 1);
+            out->name = xstrdup(strrchr(out->path, '/') + 1);
     } else if (model) {
         rc = unknown_model(&r, model, err);
     } else {

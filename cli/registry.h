@@ -13,6 +13,7 @@
 
 struct registry_entry {
     char *name, *path;
+    char *pooling; /* chosen at `model add --pooling`; NULL: as the folder says */
 };
 struct registry {
     struct registry_entry *item; /* by name */
@@ -24,11 +25,13 @@ int registry_load(struct registry *r, struct err *err) WARN_UNUSED;
 int registry_save(const struct registry *r, struct err *err) WARN_UNUSED; /* atomic */
 void registry_release(struct registry *r);
 const struct registry_entry *registry_find(const struct registry *r, const char *name);
-void registry_set(struct registry *r, const char *name, const char *path); /* adds or replaces */
+void registry_set(struct registry *r, const char *name, const char *path,
+                  const char *pooling); /* adds or replaces; pooling may be NULL */
 bool registry_drop(struct registry *r, const char *name);
 
-/* --model NAME|DIR, or the default when `model` is NULL, to a folder; *name gets what to call it.
- * Both owned. */
-int registry_resolve(const char *model, char **name, char **path, struct err *err) WARN_UNUSED;
+/* --model NAME|DIR, or the default when `model` is NULL. On success out's strings are owned by the
+ * caller (registry_entry_release). */
+int registry_resolve(const char *model, struct registry_entry *out, struct err *err) WARN_UNUSED;
+void registry_entry_release(struct registry_entry *e);
 
 #endif
