@@ -34,7 +34,6 @@ check:
 	@scripts/check $(FUZZ_SECONDS)
 
 bench: all
-	@cmake --build $(BUILD) -j $(JOBS)
 	@scripts/bench $(BUILD)
 
 install: all
