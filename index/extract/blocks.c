@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 bool line_next(struct span text, size_t *pos, struct line *out)
 {
@@ -137,6 +138,15 @@ bool blocks_have_text(const struct doc *d)
     return false;
 }
 
+void doc_truncate(struct doc *d, size_t text_n, size_t n_blocks)
+{
+    d->n_blocks = n_blocks;
+    if (d->text.n > text_n) {
+        d->text.n = text_n;
+        d->text.p[text_n] = '\0';
+    }
+}
+
 void doc_set_title(struct doc *d, struct span title)
 {
     enum { MAX_TITLE = 512 };
@@ -162,7 +172,7 @@ void doc_set_title(struct doc *d, struct span title)
         at += used;
     }
     str_release(&clean);
-    if (out.n)
+    if (out.n && strncasecmp(out.p, "untitled", 8) != 0)
         d->title = str_take(&out);
     str_release(&out);
 }

@@ -31,8 +31,11 @@ void blocks_finish(struct doc *d);
 /* Whether there is anything to search: a letter or a digit of any script in a block. */
 bool blocks_have_text(const struct doc *d);
 
-/* Sets the title once (later calls and empty titles do nothing): white space folded, valid UTF-8,
- * at most 512 bytes. */
+/* Takes back what was added since the document had so much text and so many blocks. */
+void doc_truncate(struct doc *d, size_t text_n, size_t n_blocks);
+
+/* Sets the title once (later calls, empty titles and "Untitled" do nothing): white space folded,
+ * valid UTF-8, at most 512 bytes. */
 void doc_set_title(struct doc *d, struct span title);
 
 #endif

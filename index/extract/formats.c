@@ -32,7 +32,7 @@ static const struct format table[] = {
     ROW(FAMILY_TEXT, "text", 1, KIND_TEXT, "txt text log", .names = "readme license copying notice authors news changelog todo install"),
     ROW(FAMILY_MARKDOWN, "markdown", 1, KIND_MARKDOWN, "md markdown mdown mkd mkdn mdx qmd rmd"),
     ROW(FAMILY_OUTLINE, "rst", 1, KIND_TEXT, "rst rest"),
-    ROW(FAMILY_OUTLINE, "asciidoc", 1, KIND_TEXT, "adoc asciidoc asc"),
+    ROW(FAMILY_OUTLINE, "asciidoc", 1, KIND_TEXT, "adoc asciidoc"),
     ROW(FAMILY_OUTLINE, "org", 1, KIND_TEXT, "org"),
     ROW(FAMILY_TEX, "tex", 1, KIND_TEXT, "tex latex ltx"),
     ROW(FAMILY_CODE, "code", 1, KIND_CODE,
@@ -180,6 +180,7 @@ static const struct {
     {{0xFF, 0xD8, 0xFF}, 3, 0, "binary"},
     {{'G', 'I', 'F', '8'}, 4, 0, "binary"},
     {{0x7F, 'E', 'L', 'F'}, 4, 0, "binary"},
+    {{0x25, 0x21, 0x50, 0x53, 0x2D}, 5, 0, "binary"}, /* %!PS-: a page program */
     {{'I', 'D', '3', 3}, 4, 0, "binary"},
     {{'O', 'g', 'g', 'S', 0}, 5, 0, "binary"},
     {{'w', 'O', 'F', 'F'}, 4, 0, "binary"},

@@ -110,14 +110,20 @@ struct walk {
     bool first_cell;
 };
 
+/* Data has at least two rows of at least two cells, and no structure inside the cells. */
 static bool is_layout(xmlNode *table)
 {
+    int rows = 0, cells = 0;
     for (xmlNode *n = step(table, table, true); n; n = step(n, table, true)) {
         const enum tag t = tag_of(n);
         if (t == TAG_TABLE || t == TAG_HEADING || t == TAG_PRE || t == TAG_LIST)
             return true;
+        if (t == TAG_ROW)
+            cells = 0;
+        if (t == TAG_CELL && ++cells == 2)
+            rows++;
     }
-    return false;
+    return rows < 2;
 }
 
 static void hold(struct walk *k, enum block_kind kind)
@@ -289,8 +295,7 @@ static bool read_from(xmlNode *root, bool with_nav, int page, struct doc *d)
         .text = d->text, .block = d->block + first, .n_blocks = d->n_blocks - first};
     if (first < d->n_blocks && blocks_have_text(&added))
         return true;
-    d->text.n = text_n;
-    d->n_blocks = first;
+    doc_truncate(d, text_n, first);
     return false;
 }
 

@@ -97,7 +97,9 @@ static void read_text(struct mail *m, const struct part *p)
         if (d->text.n)
             str_puts(&d->text, "\n\n");
         const size_t from = d->text.n;
-        str_span(&d->text, str_view(&text));
+        struct span rest = str_view(&text), line;
+        while (span_split(&rest, '\r', &line)) /* lines end in CR LF */
+            str_span(&d->text, line);
         if (!d->text.failed)
             blocks_paragraphs(d, from, d->text.n, 0);
     }

@@ -41,7 +41,7 @@ static char row_mark(struct span s, size_t n)
     return s.p[0];
 }
 
-static enum block_kind kind_of_line(struct span s)
+static enum block_kind kind_of_line(struct span s, enum dialect dialect)
 {
     s = span_trim(s);
     if (s.n == 0)
@@ -55,10 +55,11 @@ static enum block_kind kind_of_line(struct span s)
     if (digits && digits + 1 < s.n && (s.p[digits] == '.' || s.p[digits] == ')') &&
         s.p[digits + 1] == ' ')
         return BLOCK_LIST;
+    const size_t most = dialect == ADOC ? 5 : 1; /* "** item"; ".. x" of rst is a directive */
     size_t marks = 0;
-    while (marks < s.n && strchr("-*+.", s.p[marks]))
+    while (marks < s.n && marks < most && strchr("-*+.", s.p[marks]))
         marks++;
-    return marks && marks < s.n && marks < 6 && s.p[marks] == ' ' ? BLOCK_LIST : BLOCK_PARAGRAPH;
+    return marks && marks < s.n && s.p[marks] == ' ' ? BLOCK_LIST : BLOCK_PARAGRAPH;
 }
 
 static void flush(struct outline *o)
@@ -67,7 +68,7 @@ static void flush(struct outline *o)
         struct span first = span_sub(o->text, o->start, o->end);
         const char *eol = memchr(first.p, '\n', first.n);
         first.n = eol ? (size_t)(eol - first.p) : first.n;
-        doc_add_block(o->d, kind_of_line(first), 0, 0, o->start, o->end);
+        doc_add_block(o->d, kind_of_line(first, o->dialect), 0, 0, o->start, o->end);
     }
     o->end = 0;
 }

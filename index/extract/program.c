@@ -208,8 +208,7 @@ static struct span worthy_title(struct span t)
     for (size_t i = 0; i < ARRAY_LEN(endings); i++)
         if (span_ends(t, endings[i]))
             return (struct span){0};
-    return t.n < 3 || span_starts(t, "untitled") || span_starts(t, "Untitled") ? (struct span){0}
-                                                                               : t;
+    return t.n < 3 ? (struct span){0} : t;
 }
 
 /* The five entities that pdftotext writes in its head. */

@@ -17,7 +17,7 @@
 enum { MAX_GROUPS = 1000 };
 
 struct state {
-    bool skip, title;
+    bool skip, title, table;
     int uc;    /* fallback characters after \u */
     int level; /* outline level + 1 of the paragraph, 0: text */
 };
@@ -54,8 +54,14 @@ static void put(struct rtf *k, struct span utf8)
         str_span(&k->title, utf8);
     if (k->now.skip || k->now.title)
         return;
+    if (k->w.open && (k->w.kind == BLOCK_TABLE) != k->now.table)
+        writer_close(&k->w);
     if (!k->w.open)
-        writer_begin(&k->w, k->now.level ? BLOCK_HEADING : BLOCK_PARAGRAPH, k->now.level);
+        writer_begin(&k->w,
+                     k->now.table   ? BLOCK_TABLE
+                     : k->now.level ? BLOCK_HEADING
+                                    : BLOCK_PARAGRAPH,
+                     k->now.table ? 0 : k->now.level);
     writer_text(&k->w, utf8);
 }
 
@@ -99,7 +105,11 @@ static void put_unit(struct rtf *k, int n)
 static void end_paragraph(struct rtf *k)
 {
     flush(k);
-    if (!k->now.skip && !k->now.title)
+    if (k->now.skip || k->now.title)
+        return;
+    if (k->now.table)
+        writer_gap(&k->w);
+    else
         writer_end(&k->w);
 }
 
@@ -141,6 +151,9 @@ static void control(struct rtf *k, const char *word, int n, bool has_n)
     } else if (strcmp(word, "pard") == 0) {
         flush(k);
         k->now.level = 0;
+        k->now.table = false;
+    } else if (strcmp(word, "intbl") == 0) {
+        k->now.table = true;
     } else if (strcmp(word, "outlinelevel") == 0 && has_n && n >= 0) {
         k->now.level = n < 6 ? n + 1 : 0;
     } else if (strcmp(word, "line") == 0) {
@@ -149,7 +162,8 @@ static void control(struct rtf *k, const char *word, int n, bool has_n)
     } else if (strcmp(word, "cell") == 0) {
         put_char(k, " | ");
     } else if (strcmp(word, "row") == 0) {
-        end_paragraph(k);
+        flush(k);
+        writer_newline(&k->w);
     } else if (strcmp(word, "u") == 0 && has_n) {
         put_unit(k, n);
     } else if (strcmp(word, "uc") == 0 && has_n && n >= 0 && n < 16) {

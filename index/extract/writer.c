@@ -36,6 +36,10 @@ void writer_newline(struct writer *w)
 {
     if (!w->open)
         return;
+    if (w->kind == BLOCK_HEADING) { /* a heading is one line */
+        w->blank = true;
+        return;
+    }
     if (!w->line_start)
         str_putc(&w->d->text, '\n');
     w->line_start = true;
@@ -69,9 +73,13 @@ void writer_raw(struct writer *w, const char *s)
     w->blank = false;
 }
 
-static bool is_blank(char c)
+/* Bytes of the white space at i: ASCII, and the no-break space that pages are padded with. */
+static size_t blank_at(struct span s, size_t i)
 {
-    return c == ' ' || (c >= '\t' && c <= '\r');
+    const char c = s.p[i];
+    if (c == ' ' || (c >= '\t' && c <= '\r'))
+        return 1;
+    return c == '\xC2' && i + 1 < s.n && s.p[i + 1] == '\xA0' ? 2 : 0;
 }
 
 void writer_text(struct writer *w, struct span s)
@@ -85,13 +93,14 @@ void writer_text(struct writer *w, struct span s)
     }
     size_t i = 0;
     while (i < s.n) {
-        if (is_blank(s.p[i])) {
+        const size_t blank = blank_at(s, i);
+        if (blank) {
             w->blank = true;
-            i++;
+            i += blank;
             continue;
         }
         size_t j = i;
-        while (j < s.n && !is_blank(s.p[j]))
+        while (j < s.n && !blank_at(s, j))
             j++;
         if (!w->open)
             open_block(w, BLOCK_PARAGRAPH, 0);

@@ -206,6 +206,7 @@ static bool read_sheet(struct span part, const struct book *b, int number, const
     struct cell cell = {.value.max = 1 << 20};
     struct xml x;
     enum xml_event e;
+    const size_t text_n = d->text.n, first = d->n_blocks;
     writer_begin(&w, BLOCK_HEADING, 1);
     writer_text(&w, span_of(name));
     writer_close(&w);
@@ -224,6 +225,8 @@ static bool read_sheet(struct span part, const struct book *b, int number, const
     w.hold = 0;
     writer_close(&w);
     str_release(&cell.value);
+    if (d->n_blocks == first + 1)
+        doc_truncate(d, text_n, first); /* an empty sheet is not told */
     const bool good = !x.broken;
     xml_end(&x);
     return good;
