@@ -55,6 +55,13 @@ static size_t count_top_keys(struct span json)
     return n_keys;
 }
 
+/* A number without a fraction, else -1. */
+static int64_t whole(const json_value *v)
+{
+    const int64_t n = js_int(v, -1);
+    return js_number(v, -1) == (double)n ? n : -1;
+}
+
 /* Fills shape and n_elements. */
 static int read_shape(struct tensor *t, const json_value *shape, struct err *err)
 {
@@ -65,7 +72,7 @@ static int read_shape(struct tensor *t, const json_value *shape, struct err *err
     t->n_dims = (int)n;
     t->n_elements = 1;
     for (size_t i = 0; i < n; i++) {
-        const int64_t d = js_int(js_at(shape, i), -1);
+        const int64_t d = whole(js_at(shape, i));
         if (d < 0)
             return err_set(err, "tensor '%s': dimension %zu is not a whole number", t->name, i);
         if (__builtin_mul_overflow(t->n_elements, d, &t->n_elements))
@@ -91,7 +98,7 @@ static int read_entry(struct tensor *t, const json_value *entry, const unsigned 
     if (read_shape(t, js_get(entry, "shape"), err))
         return -1;
     const json_value *offsets = js_get(entry, "data_offsets");
-    const int64_t begin = js_int(js_at(offsets, 0), -1), end = js_int(js_at(offsets, 1), -1);
+    const int64_t begin = whole(js_at(offsets, 0)), end = whole(js_at(offsets, 1));
     if (!js_is_array(offsets) || js_count(offsets) != 2 || begin < 0 || end < begin ||
         (uint64_t)end > n_data)
         return err_set(err, "tensor '%s': data_offsets do not lie inside the %zu bytes of data",
