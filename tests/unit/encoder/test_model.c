@@ -369,11 +369,12 @@ static void edit(const char *folder, const char *file, const char *from, const c
     char *path = path_join(folder, file);
     if (from) {
         assert_int_equal(file_read(path, 1 << 24, &s, NULL), 0);
-        const char *at = strstr(s.p, from);
-        assert_non_null(at);
+        const char *at = memmem(s.p, s.n, from, strlen(from));
+        if (!at)
+            fail_msg("%s has no '%s'", file, from);
         str_add(&t, s.p, (size_t)(at - s.p));
         str_puts(&t, to);
-        str_puts(&t, at + strlen(from));
+        str_add(&t, at + strlen(from), s.n - (size_t)(at - s.p) - strlen(from));
     } else {
         str_puts(&t, to);
     }
