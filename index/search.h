@@ -72,8 +72,10 @@ int search_like_chunk(struct searcher *s, int64_t chunk_id, const struct search_
                       struct search_answer *out, struct err *err) WARN_UNUSED;
 void search_answer_release(struct search_answer *a);
 
-/* Measures the background distribution of cosines on the stored vectors (deterministic sample) and
- * keeps it in the store's meta; called at the end of an index run that changed anything. */
-int search_calibrate(struct store *s, int dim, struct err *err) WARN_UNUSED;
+/* Measures the background distribution of cosines on the stored vectors (a deterministic sample)
+ * against questions about nothing in particular, asked through `embedder`, and keeps it in the
+ * store's meta; called at the end of an index run that changed anything. A searcher of an index
+ * without it measures for itself when it opens. Needs a store opened for writing. */
+int search_calibrate(struct store *s, struct embedder *embedder, struct err *err) WARN_UNUSED;
 
 #endif
