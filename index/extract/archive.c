@@ -58,7 +58,9 @@ void adapt_packed(struct job *job, struct extract_result *r)
 
 static bool want_text(const char *name)
 {
-    const struct format *f = format_detect((struct span){0}, name);
+    const struct format *f = format_by_name(name);
+    if (!f)
+        return true; /* a README, or something whose content will tell */
     return f->family != FAMILY_BINARY && f->family != FAMILY_PROGRAM &&
            f->family != FAMILY_PACKED && f->family != FAMILY_ZIP && f->family != FAMILY_TAR;
 }
@@ -77,10 +79,13 @@ static void read_members(struct job *job, struct extract_result *r)
             str_puts(&d->text, "\n\n");
         const size_t from = d->text.n;
         str_puts(&d->text, m.item[i].name);
-        const bool reads = m.item[i].loaded && m.item[i].bytes.n;
-        doc_add_block(d, reads ? BLOCK_HEADING : BLOCK_LIST, reads, 0, from, d->text.n);
-        if (reads)
-            texts += extract_member(job, &m.item[i].bytes, m.item[i].name, d, 1);
+        const size_t block = d->n_blocks;
+        doc_add_block(d, BLOCK_LIST, 0, 0, from, d->text.n);
+        if (m.item[i].bytes.n && extract_member(job, &m.item[i].bytes, m.item[i].name, d, 1)) {
+            d->block[block].kind = BLOCK_HEADING;
+            d->block[block].level = 1;
+            texts++;
+        }
         str_release(&m.item[i].bytes);
     }
     if (texts == 0 && m.encrypted)

@@ -85,27 +85,46 @@ static bool has_words(struct span s)
     return false;
 }
 
-/* Appends block b to `out` after trimming; before it, what lies uncovered since *covered. */
+static struct block trimmed(const struct doc *d, struct block b)
+{
+    while (b.end > b.start && is_space(d->text.p[b.end - 1]))
+        b.end--;
+    while (b.start < b.end && is_space(d->text.p[b.start]))
+        b.start++;
+    return b;
+}
+
+/* Paragraphs for what no block covers in [from, to), but for lines of mere decoration. */
+static void fill_gap(struct doc *d, size_t from, size_t to, int page)
+{
+    const size_t first = d->n_blocks;
+    if (from >= to || !has_words(span_sub(str_view(&d->text), from, to)))
+        return;
+    blocks_paragraphs(d, from, to, page);
+    size_t kept = first;
+    for (size_t i = first; i < d->n_blocks; i++) {
+        const struct block b = trimmed(d, d->block[i]);
+        if (b.end > b.start && has_words(span_sub(str_view(&d->text), b.start, b.end)))
+            d->block[kept++] = b;
+    }
+    d->n_blocks = kept;
+}
+
+/* Appends block b to `out`; before it, what lies uncovered since *covered. What stands before a
+ * heading on its line is its mark ("## ", "\section{"). */
 static void finish_one(struct doc *out, struct block b, size_t *covered)
 {
-    const char *const p = out->text.p;
     if (b.start < *covered)
         b.start = *covered;
     if (b.end > out->text.n)
         b.end = out->text.n;
-    while (b.end > b.start && is_space(p[b.end - 1]))
-        b.end--;
-    while (b.start < b.end && is_space(p[b.start]))
-        b.start++;
+    b = b.start < b.end ? trimmed(out, b) : b;
     if (b.start >= b.end)
         return;
-    if (b.start > *covered && has_words((struct span){p + *covered, b.start - *covered})) {
-        const size_t first = out->n_blocks;
-        blocks_paragraphs(out, *covered, b.start, b.page);
-        for (size_t i = first; i < out->n_blocks; i++)
-            while (out->block[i].start < out->block[i].end && is_space(p[out->block[i].start]))
-                out->block[i].start++;
-    }
+    size_t gap_end = b.start;
+    while (b.kind == BLOCK_HEADING && gap_end > *covered && out->text.p[gap_end - 1] != '\n')
+        gap_end--;
+    fill_gap(out, *covered, gap_end, b.page);
     doc_add_block(out, b.kind, b.level, b.page, b.start, b.end);
     *covered = b.end;
 }
@@ -114,13 +133,13 @@ void blocks_finish(struct doc *d)
 {
     struct block *const old = d->block;
     const size_t n_old = d->n_blocks;
+    const int last_page = n_old ? old[n_old - 1].page : 0;
     size_t covered = 0;
     d->block = NULL;
     d->n_blocks = d->cap_blocks = 0;
     for (size_t i = 0; i < n_old; i++)
         finish_one(d, old[i], &covered);
-    if (covered < d->text.n && has_words((struct span){d->text.p + covered, d->text.n - covered}))
-        blocks_paragraphs(d, covered, d->text.n, n_old ? old[n_old - 1].page : 0);
+    fill_gap(d, covered, d->text.n, last_page);
     free(old);
 }
 

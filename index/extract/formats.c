@@ -140,7 +140,7 @@ static bool list_has(const char *list, struct span word)
     return false;
 }
 
-static const struct format *by_name(const char *name)
+const struct format *format_by_name(const char *name)
 {
     const char *slash = strrchr(name, '/');
     const char *base = slash ? slash + 1 : name;
@@ -313,7 +313,7 @@ static bool needs_magic(const struct format *f)
 
 const struct format *format_detect(struct span head, const char *name)
 {
-    const struct format *const named = by_name(name);
+    const struct format *const named = format_by_name(name);
     const struct format *const magic = by_magic(head);
     if (magic && !(magic->family == FAMILY_PACKED && head.n < 4))
         return magic;

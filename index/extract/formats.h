@@ -58,6 +58,9 @@ const struct format *format_find(const char *name); /* by row name; NULL: no suc
 const struct format *format_at(size_t i);           /* NULL past the end */
 size_t format_index(const struct format *f);
 
+/* The row that a file's name alone speaks for; NULL: none does. */
+const struct format *format_by_name(const char *name);
+
 /* Whether the bytes can only be something other than text: NUL bytes that are not UTF-16 or UTF-32,
  * or many control characters. */
 bool format_is_binary(struct span head);

@@ -30,7 +30,9 @@ static void put_output(const json_value *output, struct doc *d)
 {
     const size_t from = begin(d);
     put_text(js_get(output, "text"), &d->text, MAX_OUTPUT_BYTES);
-    put_text(js_get(js_get(output, "data"), "text/plain"), &d->text, MAX_OUTPUT_BYTES);
+    const json_value *data = js_get(output, "data");
+    if (!js_get(data, "image/png")) /* beside an image stands only "<Figure ...>" */
+        put_text(js_get(data, "text/plain"), &d->text, MAX_OUTPUT_BYTES);
     if (js_get(output, "ename"))
         str_span(&d->text, js_string(js_get(output, "ename"), ""));
     if (js_get(output, "evalue")) {

@@ -221,6 +221,13 @@ static bool grown(const struct worker *w)
     return pages * (size_t)sysconf(_SC_PAGESIZE) > w->memory_bytes / 3;
 }
 
+/* Tests only: dies between two files. */
+static void act_fault_after(const char *fault)
+{
+    if (strcmp(fault, "die-after") == 0)
+        _exit(3);
+}
+
 static void serve_one(const struct worker *w)
 {
     char *name;
@@ -242,6 +249,8 @@ static void serve_one(const struct worker *w)
     const bool heavy = large || r.doc.text.n > 1 << 20 || budget.expanded > 1 << 20;
     /* Asking the kernel costs as much as a small text: only after what can have grown us. */
     send_reply(&job, &r, heavy && (malloc_trim(0), grown(w)));
+    if (w->fault)
+        act_fault_after(w->fault);
     str_release(&job.bytes);
     extract_result_release(&r);
     free(name);
