@@ -73,9 +73,14 @@ static char *one_line(struct span s)
     return str_take(&out);
 }
 
-static void trail_enter(char *trail[LEVELS], int level, char *heading)
+/* 0 .. LEVELS - 1 */
+static int level_of(const struct block *b)
 {
-    const int at = level < 1 ? 0 : level > LEVELS ? LEVELS - 1 : level - 1;
+    return b->level < 1 ? 0 : b->level > LEVELS ? LEVELS - 1 : b->level - 1;
+}
+
+static void trail_enter(char *trail[LEVELS], int at, char *heading)
+{
     for (int i = at; i < LEVELS; i++) {
         free(trail[i]);
         trail[i] = NULL;
@@ -96,7 +101,7 @@ static void pass_headings(struct cutter *c, size_t t)
         if (part->tok_start >= t)
             return;
         if (part->block->kind == BLOCK_HEADING)
-            trail_enter(c->trail, part->block->level, part_heading(&c->piece, part));
+            trail_enter(c->trail, level_of(part->block), part_heading(&c->piece, part));
     }
 }
 
@@ -105,13 +110,13 @@ static bool same(const char *a, const char *b)
     return a && b && strcmp(a, b) == 0;
 }
 
-/* "A > B > C" of a trail; a heading that repeats the title is left out when others follow. Owned,
- * NULL when empty. */
-static char *trail_join(char *const trail[LEVELS], const char *title, bool keep_title)
+/* "A > B > C" of the upper levels of a trail; a heading that repeats the title is left out when
+ * others follow. Owned, NULL when empty. */
+static char *trail_join(char *const trail[LEVELS], int levels, const char *title, bool keep_title)
 {
     struct str out = {0};
     const char *repeated = NULL;
-    for (int i = 0; i < LEVELS; i++) {
+    for (int i = 0; i < levels; i++) {
         if (!trail[i])
             continue;
         if (same(trail[i], title) && !out.n) {
@@ -138,9 +143,9 @@ static char *heading_of(const struct cutter *c, size_t start)
         const struct part *part = &p->part[i];
         if (part->block->kind != BLOCK_HEADING || part->tok_start < start)
             break;
-        trail_enter(trail, part->block->level, part_heading(p, part));
+        trail_enter(trail, level_of(part->block), part_heading(p, part));
     }
-    char *path = trail_join(trail, c->title, true);
+    char *path = trail_join(trail, LEVELS, c->title, true);
     for (int i = 0; i < LEVELS; i++)
         free(trail[i]);
     return path;
@@ -162,10 +167,9 @@ static int breadcrumb(const struct cutter *c, size_t start, char **out, size_t *
 {
     const struct part *first = &c->piece.part[c->piece.part_of[start]];
     struct str s = {0};
-    char *opening = first->block->kind == BLOCK_HEADING && first->tok_start == start
-                        ? part_heading(&c->piece, first)
-                        : NULL;
-    char *path = trail_join(c->trail, c->title, false);
+    const bool opens = first->block->kind == BLOCK_HEADING && first->tok_start == start;
+    char *opening = opens ? part_heading(&c->piece, first) : NULL;
+    char *path = trail_join(c->trail, opens ? level_of(first->block) : LEVELS, c->title, false);
     if (c->title && !same(c->title, opening))
         str_puts(&s, c->title);
     if (path)

@@ -163,8 +163,11 @@ static void sections_and_breadcrumbs(void **state)
     add(&d, BLOCK_PARAGRAPH, 0, 0, "a b c d e f g h i");
     add(&d, BLOCK_HEADING, 3, 0, "From source");
     add(&d, BLOCK_PARAGRAPH, 0, 0, "k l m n o p q r");
+    add(&d, BLOCK_HEADING, 2, 0, "Use");
+    add(&d, BLOCK_PARAGRAPH, 0, 0, "s t u v w x y z a b");
     cut(&d, 16, 0, &list);
-    assert_int_equal(list.n, 3);
+    assert_int_equal(list.n, 4);
+    assert_string_equal(list.item[3].embed_text, "Guide\nUse\ns t u v w x y z a b");
     assert_passage(&d, &list.item[0], "Guide\n\none two three four five six seven eight");
     assert_string_equal(list.item[0].heading, "Guide");
     assert_string_equal(list.item[0].embed_text, "Guide\none two three four five six seven eight");
