@@ -28,7 +28,8 @@ const char *const store_schema[] = {
     "CREATE TABLE dicts(id INTEGER PRIMARY KEY,data BLOB NOT NULL,sum INTEGER NOT NULL)STRICT",
     "CREATE TABLE chunks(id INTEGER PRIMARY KEY,doc_id INTEGER NOT NULL,ord INTEGER NOT NULL,start "
     "INTEGER NOT NULL,end INTEGER NOT NULL,page INTEGER NOT NULL,line_start INTEGER NOT NULL,"
-    "line_end INTEGER NOT NULL,heading TEXT,n_tokens INTEGER NOT NULL,vector INTEGER NOT NULL,sum "
+    "line_end INTEGER NOT NULL,heading TEXT,n_tokens INTEGER NOT NULL,embed BLOB NOT NULL,vector "
+    "INTEGER NOT NULL,sum "
     "INTEGER NOT NULL)STRICT",
     "CREATE TABLE vectors(id INTEGER PRIMARY KEY,hash BLOB NOT NULL UNIQUE,data BLOB NOT NULL,sum "
     "INTEGER NOT NULL)STRICT",
@@ -73,7 +74,7 @@ static const char *const query_sql[Q_COUNT] = {
     [Q_DICT_DELETE] = "DELETE FROM dicts WHERE id=?",
     [Q_CHUNK_GET] = "SELECT " CHUNK_COLUMNS " FROM chunks WHERE id=?",
     [Q_CHUNK_RANGE] = "SELECT " CHUNK_COLUMNS " FROM chunks WHERE id>=? AND id<? ORDER BY id",
-    [Q_CHUNK_PUT] = "INSERT INTO chunks VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
+    [Q_CHUNK_PUT] = "INSERT INTO chunks VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [Q_CHUNK_DELETE] = "DELETE FROM chunks WHERE id>=? AND id<?",
     [Q_CHUNK_CLEAR] = "DELETE FROM chunks",
     [Q_CHUNK_ALL] = "SELECT " CHUNK_COLUMNS " FROM chunks ORDER BY id",
@@ -82,8 +83,8 @@ static const char *const query_sql[Q_COUNT] = {
     [Q_CHUNK_LOST] =
         "SELECT c.id FROM chunks c LEFT JOIN documents d ON d.id=c.doc_id WHERE d.id IS "
         "NULL OR c.id<d.first_chunk OR c.id>=d.first_chunk+d.n_chunks",
-    [Q_CHUNK_BARE] = "SELECT id FROM chunks WHERE vector NOT IN (SELECT id FROM vectors)",
-    [Q_VECTOR_BY_ID] = "SELECT id,hash,data,sum FROM vectors WHERE id=?",
+    [Q_CHUNK_BARE] = "SELECT c.id FROM chunks c LEFT JOIN vectors v ON v.id=c.vector WHERE v.id IS "
+                     "NULL OR v.hash<>c.embed",
     [Q_VECTOR_BY_HASH] = "SELECT id,hash,data,sum FROM vectors WHERE hash=?",
     [Q_VECTOR_PUT] = "INSERT INTO vectors VALUES(?,?,?,?)",
     [Q_VECTOR_PRUNE] = "DELETE FROM vectors WHERE id NOT IN (SELECT vector FROM chunks)",

@@ -76,7 +76,6 @@ enum query {
     Q_CHUNK_DROP,
     Q_CHUNK_LOST,
     Q_CHUNK_BARE,
-    Q_VECTOR_BY_ID,
     Q_VECTOR_BY_HASH,
     Q_VECTOR_PUT,
     Q_VECTOR_PRUNE,
@@ -116,7 +115,8 @@ struct store {
     struct str text;       /* scratch of texts: compressed or plain */
     ZSTD_CCtx *cctx;
     ZSTD_DCtx *dctx;
-    int64_t dict_id; /* the dictionary below; 0: none loaded */
+    double synced_ms; /* clock of the last sync of the WAL */
+    int64_t dict_id;  /* the dictionary below; 0: none loaded */
     ZSTD_DDict *ddict;
     ZSTD_CDict *cdict;
 };
@@ -154,7 +154,7 @@ struct doc_row {
     int64_t first_chunk, sum;
 };
 struct chunk_row {
-    struct store_chunk c; /* embed_hash is not here but in the row of vectors */
+    struct store_chunk c;
     int64_t vector, sum;
 };
 
@@ -173,7 +173,8 @@ int64_t sum_removed(struct store *s, int64_t first, int64_t last);
 #define DOC_COLUMNS                                                                            \
     "id,path,state,reason,hint,kind,title,extractor,extract_version,verbatim,src_offset,size," \
     "mtime_ns,ctime_ns,inode,content,text_bytes,n_chunks,first_chunk,sum"
-#define CHUNK_COLUMNS "id,doc_id,ord,start,end,page,line_start,line_end,heading,n_tokens,vector,sum"
+#define CHUNK_COLUMNS \
+    "id,doc_id,ord,start,end,page,line_start,line_end,heading,n_tokens,embed,vector,sum"
 int doc_from_row(struct store *s, sqlite3_stmt *q, struct doc_row *r) WARN_UNUSED;
 int chunk_from_row(struct store *s, sqlite3_stmt *q, struct chunk_row *r) WARN_UNUSED;
 int doc_write(struct store *s, struct doc_row *r, struct err *err) WARN_UNUSED; /* sets sum */
@@ -201,6 +202,8 @@ int counters_write(struct store *s, const struct counters *c, struct err *err) W
  */
 int doc_remove(struct store *s, const struct doc_row *r, struct err *err) WARN_UNUSED;
 int removed_note(struct store *s, int64_t first, int64_t last, struct err *err) WARN_UNUSED;
+/* Makes every commit so far durable. */
+int wal_sync(struct store *s, struct err *err) WARN_UNUSED;
 /* A consistent view over several reads; *began says whether read_end has something to end. */
 int read_begin(struct store *s, bool *began, struct err *err) WARN_UNUSED;
 void read_end(struct store *s, bool began);
@@ -251,9 +254,9 @@ int check_rows(struct store *s, const struct check_sink *sink, struct err *err) 
 int count_rows(struct store *s, struct counters *c, struct err *err) WARN_UNUSED;
 
 /* Drops what check_rows finds and counts anew, on a file whose structure is sound. */
-int mend(struct store *s, bool state_lost, int64_t *n_fixed, struct err *err) WARN_UNUSED;
+int mend(struct store *s, bool salvaged, int64_t *n_fixed, struct err *err) WARN_UNUSED;
 /* Makes a new file of the good rows of the one at s->path and puts it in its place; s is closed
  * before and connected to the new file after. */
-int salvage(struct store *s, int64_t *n_lost, struct err *err) WARN_UNUSED;
+int salvage(struct store *s, int64_t *n_fixed, struct err *err) WARN_UNUSED;
 
 #endif

@@ -3,10 +3,13 @@
  * Making: the whole file is made under another name, synced and renamed, so index.db is never seen
  * half-made.
  *
- * Durability: WAL with synchronous=FULL. A commit is one fsync of the WAL; after it neither a kill
- * nor a power cut loses the document (where the disk keeps its word). NORMAL would be some 0.2 ms a
- * document cheaper, nothing beside encoding it, and a power cut could roll the store back behind
- * caches that were already synced: ids would be given twice, and a cache would be wrong unnoticed.
+ * Durability: WAL with synchronous=NORMAL. What is committed survives a kill at any moment. A power
+ * cut never damages the file; it may lose the documents of the last second (commit syncs the WAL
+ * that often), which the next index run then finds and makes anew. Syncing at each commit (FULL)
+ * would cost some 4 ms a document on an ordinary disk, more than encoding a short one. Caches are
+ * the exception: one that survived while the store fell back behind it would agree with ids that
+ * are given a second time, so everything committed is synced before a writer streams rows
+ * (store_each_row), that is, before any cache is built.
  *
  * Reading never waits for the writer: WAL gives every reader its own view. The trouble is only that
  * SQLite's readers share an index of the WAL in a file (-shm) and want to write there. So a reader
@@ -151,7 +154,7 @@ static int connect_as(struct store *s, const char *options, const char *vfs, con
 static int connect_writer(struct store *s, struct err *err)
 {
     if (connect_as(s, "", NULL,
-                   "PRAGMA cell_size_check=1;PRAGMA synchronous=FULL;PRAGMA cache_size=-32768;"
+                   "PRAGMA cell_size_check=1;PRAGMA synchronous=NORMAL;PRAGMA cache_size=-32768;"
                    "PRAGMA journal_size_limit=67108864",
                    err))
         return -1;
@@ -304,9 +307,10 @@ static int look(const struct store *s, struct err *err)
     }
     if (!S_ISREG(st.st_mode))
         return err_kind_set(err, ERR_IO, "'%s' is not a regular file", s->path);
-    if (st.st_size == 0) {
-        err_kind_set(err, ERR_CORRUPT, "index file '%s' is empty", s->path);
-        return err_hint(err, "something cut it short: run 'semsearch verify --repair'");
+    if (st.st_size < PAGE_SIZE) { /* SQLite takes an empty file for an empty database */
+        err_kind_set(err, ERR_CORRUPT, "index file '%s' is cut short: it has %lld bytes", s->path,
+                     (long long)st.st_size);
+        return err_hint(err, "run 'semsearch verify --repair', then 'semsearch index'");
     }
     return 1;
 }

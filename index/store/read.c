@@ -27,49 +27,17 @@ int store_text(struct store *s, int64_t doc_id, struct str *out, struct err *err
     return rc;
 }
 
-/* The row of vectors, checked: 1, or -1 when it is missing or broken. Its blobs are those of *q
- * until db_done(*q). */
-static int vector_row(struct store *s, enum query by_id, int64_t id, sqlite3_stmt **q,
-                      struct err *err)
-{
-    *q = db_query(s, by_id, err);
-    if (!*q)
-        return -1;
-    sqlite3_bind_int64(*q, 1, id);
-    const int rc = db_step(s, *q, err);
-    if (rc < 0)
-        return -1;
-    const struct span hash = rc ? column_span(*q, 1) : (struct span){0};
-    if (rc == 0 || hash.n != sizeof(struct hash128) ||
-        sqlite3_column_int64(*q, 3) != sum_vector(s, id, hash, column_span(*q, 2)))
-        return db_corrupt(s, err, "vector %lld", (long long)id);
-    return 1;
-}
-
-static int fill_hash(struct store *s, struct chunk_row *r, struct err *err)
-{
-    sqlite3_stmt *q = NULL;
-    const int rc = vector_row(s, Q_VECTOR_BY_ID, r->vector, &q, err);
-    if (rc == 1)
-        memcpy(r->c.embed_hash.b, column_span(q, 1).p, sizeof r->c.embed_hash.b);
-    db_done(q);
-    return rc < 0 ? -1 : 0;
-}
-
 /* The row under q as a checked passage. */
 static int take_chunk(struct store *s, sqlite3_stmt *q, struct store_chunk *out, struct err *err)
 {
     struct chunk_row r;
-    int rc = 0;
-    if (chunk_from_row(s, q, &r))
-        rc = db_corrupt(s, err, "the row of passage %lld", (long long)r.c.id);
-    else
-        rc = fill_hash(s, &r, err);
-    if (rc)
+    if (chunk_from_row(s, q, &r)) {
+        const int64_t id = r.c.id;
         store_chunk_release(&r.c);
-    else
-        *out = r.c;
-    return rc;
+        return db_corrupt(s, err, "the row of passage %lld", (long long)id);
+    }
+    *out = r.c;
+    return 0;
 }
 
 int store_chunk(struct store *s, int64_t id, struct store_chunk *out, struct err *err)
@@ -183,7 +151,8 @@ int store_vector(struct store *s, struct hash128 embed_hash, uint16_t *out, int 
     return rc;
 }
 
-/* ---- streams: their statements are their own, so that the callback may fetch single things ---- */
+/* ---- streams: their statements are their own, so that the callback may fetch single things ----
+ */
 
 int store_each_doc(struct store *s,
                    int (*fn)(void *ctx, const struct store_doc *d, struct err *err), void *ctx,
@@ -233,6 +202,24 @@ static int enter_doc(struct store *s, struct cursor *c, int64_t doc_id, bool wan
     return rc < 0 ? -1 : 0;
 }
 
+/* The row of vectors, checked: 1, or -1 when it is missing or broken. Its blobs are those of *q
+ * until db_done(*q). */
+static int vector_row(struct store *s, int64_t id, sqlite3_stmt **q, struct err *err)
+{
+    *q = db_query(s, Q_EACH_VECTOR, err);
+    if (!*q)
+        return -1;
+    sqlite3_bind_int64(*q, 1, id);
+    const int rc = db_step(s, *q, err);
+    if (rc < 0)
+        return -1;
+    const struct span hash = rc ? column_span(*q, 1) : (struct span){0};
+    if (rc == 0 || hash.n != sizeof(struct hash128) ||
+        sqlite3_column_int64(*q, 3) != sum_vector(s, id, hash, column_span(*q, 2)))
+        return db_corrupt(s, err, "vector %lld", (long long)id);
+    return 1;
+}
+
 static int give_row(struct store *s, struct cursor *c, const struct chunk_row *r, bool want_text,
                     int (*fn)(void *ctx, const struct store_row *row, struct err *err), void *ctx,
                     struct err *err)
@@ -242,7 +229,7 @@ static int give_row(struct store *s, struct cursor *c, const struct chunk_row *r
     if (chunk_problem(r, &c->doc))
         return db_corrupt(s, err, "the row of passage %lld", (long long)r->c.id);
     sqlite3_stmt *v = NULL;
-    int rc = vector_row(s, Q_EACH_VECTOR, r->vector, &v, err);
+    int rc = vector_row(s, r->vector, &v, err);
     const struct span data = rc == 1 ? column_span(v, 2) : (struct span){0};
     if (rc == 1) {
         struct store_row row = {.chunk_id = r->c.id,
@@ -264,6 +251,10 @@ int store_each_row(struct store *s, int64_t after, bool want_text,
                    struct err *err)
 {
     bool began;
+    /* A writer streams in order to build caches: they must not outlive, in a power cut, what they
+     * were built from. */
+    if (s->mode != STORE_READ && wal_sync(s, err))
+        return -1;
     if (read_begin(s, &began, err))
         return -1;
     struct cursor c = {0};

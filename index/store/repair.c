@@ -61,11 +61,21 @@ static int drop_found(struct store *s, int64_t *n_fixed, struct err *err)
     int rc = check_rows(s, &sink, err);
     if (rc == 0 && all.broken)
         rc = db_corrupt(s, err, "the structure of the database");
+    int64_t dropped = 0;
     for (size_t i = 0; rc == 0 && i < all.n; i++) {
-        rc = drop_row(s, all.item[i].table, all.item[i].rowid, err);
-        *n_fixed += sqlite3_changes(s->db);
+        /* A document without its text is no document: the row that is there goes. */
+        const enum table t = all.item[i].table;
+        rc = drop_row(s, t, all.item[i].rowid, err);
+        dropped += sqlite3_changes(s->db);
+        if (rc == 0 && t == T_TEXT) {
+            rc = drop_row(s, T_DOCUMENT, all.item[i].rowid, err);
+            dropped += sqlite3_changes(s->db);
+        }
     }
     free(all.item);
+    *n_fixed += dropped;
+    if (rc == 0 && all.n > 0 && dropped == 0)
+        rc = db_corrupt(s, err, "the index is beyond repair: it");
     return rc ? -1 : all.n > 0;
 }
 
@@ -147,22 +157,23 @@ static int begin_mending(struct store *s, bool *state_lost, struct err *err)
     return 0;
 }
 
-static int mend_rows(struct store *s, bool *state_lost, int64_t *n_fixed, struct err *err)
+static int mend_rows(struct store *s, bool salvaged, int64_t *n_fixed, struct err *err)
 {
-    int rc = begin_mending(s, state_lost, err);
+    bool state_lost = false;
+    int rc = begin_mending(s, &state_lost, err);
     if (rc)
         return rc;
     const int64_t before = *n_fixed;
     while ((rc = drop_found(s, n_fixed, err)) == 1) {
     }
-    if (rc || recount(s, *state_lost, err))
+    if (rc || recount(s, state_lost, err))
         return -1;
-    return *n_fixed > before || *state_lost ? check_fingerprint(s, err) : 0;
+    return salvaged || state_lost || *n_fixed > before ? check_fingerprint(s, err) : 0;
 }
 
-int mend(struct store *s, bool state_lost, int64_t *n_fixed, struct err *err)
+int mend(struct store *s, bool salvaged, int64_t *n_fixed, struct err *err)
 {
-    const int rc = mend_rows(s, &state_lost, n_fixed, err);
+    const int rc = mend_rows(s, salvaged, n_fixed, err);
     if (rc == 0)
         return store_commit(s, err);
     store_rollback(s);
@@ -186,6 +197,6 @@ int store_repair(struct store *s, int64_t *n_fixed, struct err *err)
     if (s->mode == STORE_READ || s->in_transaction)
         return err_set(err, "an index is repaired by a writer, outside of transactions");
     if (!structure_sound(s))
-        return db_corrupt(s, err, "the structure of the database");
+        return salvage(s, n_fixed, err);
     return mend(s, false, n_fixed, err);
 }

@@ -110,6 +110,7 @@ int64_t sum_chunk(struct store *s, const struct chunk_row *r)
     for (size_t i = 0; i < ARRAY_LEN(v); i++)
         put_int(s, v[i]);
     put_text(s, c->heading);
+    str_add(&s->sum_bytes, (const char *)c->embed_hash.b, sizeof c->embed_hash.b);
     return finish(s, T_CHUNK);
 }
 
@@ -138,6 +139,13 @@ static int as_int(sqlite3_stmt *q, int i)
     return v < INT32_MIN || v > INT32_MAX ? INT32_MIN : (int)v;
 }
 
+static void take_hash(sqlite3_stmt *q, int i, struct hash128 *out)
+{
+    const struct span s = column_span(q, i);
+    if (s.n == sizeof out->b)
+        memcpy(out->b, s.p, s.n);
+}
+
 int doc_from_row(struct store *s, sqlite3_stmt *q, struct doc_row *r)
 {
     *r = (struct doc_row){.d = {.id = sqlite3_column_int64(q, 0),
@@ -159,9 +167,7 @@ int doc_from_row(struct store *s, sqlite3_stmt *q, struct doc_row *r)
                                 .n_chunks = sqlite3_column_int64(q, 17)},
                           .first_chunk = sqlite3_column_int64(q, 18),
                           .sum = sqlite3_column_int64(q, 19)};
-    const struct span content = column_span(q, 15);
-    if (content.n == sizeof r->d.content.b)
-        memcpy(r->d.content.b, content.p, content.n);
+    take_hash(q, 15, &r->d.content);
     if (!r->d.path)
         r->d.path = xstrdup("");
     return r->sum == sum_doc(s, r) ? 0 : -1;
@@ -179,8 +185,9 @@ int chunk_from_row(struct store *s, sqlite3_stmt *q, struct chunk_row *r)
                                   .line_end = as_int(q, 7),
                                   .heading = column_text(q, 8),
                                   .n_tokens = as_int(q, 9)},
-                            .vector = sqlite3_column_int64(q, 10),
-                            .sum = sqlite3_column_int64(q, 11)};
+                            .vector = sqlite3_column_int64(q, 11),
+                            .sum = sqlite3_column_int64(q, 12)};
+    take_hash(q, 10, &r->c.embed_hash);
     return r->sum == sum_chunk(s, r) ? 0 : -1;
 }
 
@@ -227,8 +234,9 @@ int chunk_write(struct store *s, struct chunk_row *r, struct err *err)
         sqlite3_bind_int64(q, (int)i + 1, before[i]);
     bind_text(q, 9, c->heading);
     sqlite3_bind_int64(q, 10, c->n_tokens);
-    sqlite3_bind_int64(q, 11, r->vector);
-    sqlite3_bind_int64(q, 12, r->sum);
+    bind_blob(q, 11, c->embed_hash.b, sizeof c->embed_hash.b);
+    sqlite3_bind_int64(q, 12, r->vector);
+    sqlite3_bind_int64(q, 13, r->sum);
     return db_finish(s, q, err);
 }
 

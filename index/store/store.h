@@ -183,5 +183,11 @@ int store_verify(struct store *s, void (*fn)(void *ctx, const struct store_probl
 /* Drops what cannot be trusted (documents whose rows are broken are forgotten, so that the next
  * index run makes them anew) and what dangles; *n_fixed counts. */
 int store_repair(struct store *s, int64_t *n_fixed, struct err *err) WARN_UNUSED;
+/* The same for an index that store_open refuses as ERR_CORRUPT: every document that is intact moves
+ * to a new file, which takes the old one's place. Takes the writer lock. A database of another
+ * program is left alone (ERR_INCOMPATIBLE); of a file with nothing of an index in it an empty index
+ * remains. */
+int store_salvage(const char *dir, const struct progress_sink *sink, int64_t *n_fixed,
+                  struct err *err) WARN_UNUSED;
 
 #endif

@@ -1,10 +1,15 @@
 /* write.c - transactions, and the operations that change the store. */
 #include "index/store/internal.h"
 
+#include "src/base/clock.h"
 #include "src/base/mem.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+enum { SYNC_MS = 1000 }; /* see open.c on durability */
 
 /* ---- the row of state ---- */
 
@@ -75,6 +80,19 @@ static void undo(struct store *s)
     s->in_transaction = false;
 }
 
+int wal_sync(struct store *s, struct err *err)
+{
+    /* SQLite keeps no lock on this file, so a descriptor of our own does no harm. */
+    char *wal = xasprintf("%s-wal", s->path);
+    const int fd = open(wal, O_RDWR | O_CLOEXEC);
+    const int rc = fd >= 0 && fdatasync(fd) < 0 ? err_errno(err, "cannot sync '%s'", wal) : 0;
+    if (fd >= 0)
+        close(fd);
+    free(wal);
+    s->synced_ms = clock_ms();
+    return rc;
+}
+
 static int commit(struct store *s, struct err *err)
 {
     if (sqlite3_get_autocommit(s->db)) {
@@ -88,7 +106,7 @@ static int commit(struct store *s, struct err *err)
         return -1;
     }
     s->in_transaction = false;
-    return 0;
+    return clock_ms() - s->synced_ms > SYNC_MS ? wal_sync(s, err) : 0;
 }
 
 int store_begin(struct store *s, struct err *err)
