@@ -289,7 +289,8 @@ static bool template_ok(const struct template *p, uint32_t n_ids, bool pair)
     for (uint32_t i = 0; i < p->n; i++) {
         n_a += p->item[i].id == ITEM_A;
         n_b += p->item[i].id == ITEM_B;
-        if (p->item[i].id < ITEM_B || (p->item[i].id >= 0 && (uint32_t)p->item[i].id >= n_ids) ||
+        if (p->item[i].type < 0 || p->item[i].type > 1 || p->item[i].id < ITEM_B ||
+            (p->item[i].id >= 0 && (uint32_t)p->item[i].id >= n_ids) ||
             (p->item[i].id == ITEM_B && !n_a))
             return false;
     }

@@ -1,11 +1,18 @@
 #!/usr/bin/env python3
 """Makes what the tokenizer takes from the reference, the Hugging Face `tokenizers` library.
 
-    make_tokenizer.py classes ROOT          encoder/tokenizer/classes_table.c from all code points
-
-The library is asked about every code point, alone and between letters; nothing is read from Unicode
-files. Which version was asked stands in the output.
+    make_tokenizer.py classes ROOT
+        encoder/tokenizer/classes_table.c, and the digest that test_tokenizer.c compares. The library
+        is asked about every code point, alone and between letters.
+    make_tokenizer.py golden ROOT UNCASED MULTILINGUAL
+        tests/golden/tokenizer/: a vocabulary, a part of another, and ids and byte offsets of made-up
+        texts. UNCASED and MULTILINGUAL are folders of bert-base-uncased and
+        bert-base-multilingual-cased with tokenizer.json and vocab.txt.
 """
+import json
+import os
+import random
+import shutil
 import sys
 import unicodedata
 
@@ -80,8 +87,21 @@ def rows(items, per_line):
         yield "    " + ", ".join(items[i:i + per_line]) + ",\n"
 
 
+def digest(bits, low):
+    """FNV-1a over class, combining class, decomposition and lower case of every code point."""
+    nfd, value = normalizers.NFD().normalize_str, 0xCBF29CE484222325
+    for c in CODE_POINTS:
+        b = bits.get(c, 0)
+        parts = [ord(x) for x in nfd(chr(c))]
+        combining = unicodedata.combining(chr(c)) if b & NFD and parts == [c] else 0
+        for x in [b & ~(NFD | LOWER), combining, *parts, *map(ord, low.get(c, chr(c)))]:
+            value = (value ^ x) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+    return value
+
+
 def make_classes(root):
     bits, low = classify()
+    print("digest of all code points: %#018x" % digest(bits, low))
     assert [c for c in low if len(low[c]) > 1] == [0x130]
     known = lambda ch: unicodedata.category(ch) != "Cn"
     widen(bits, LOWER, 8, known)
@@ -104,5 +124,126 @@ def make_classes(root):
     print(len(table), "class ranges,", len(lower_table), "lower-case ranges")
 
 
+# ---- golden texts ----
+
+MARKS = [c for c in CODE_POINTS if unicodedata.combining(chr(c))]
+ODD = [1, 9, 11, 12, 13, 0x1F, 0x7F, 0x80, 0x85, 0xA0, 0xAD, 0x130, 0x131, 0x1E9E, 0x3A3, 0x3C2,
+       0x200B, 0x200D, 0x2028, 0x3000, 0xFEFF, 0xFFFD, 0xE000, 0xF8FF, 0x10FFFD, 0x378, 0xAC00,
+       0xD7A3, 0x1100, 0x1161, 0x11A8, 0x4E2D, 0xF900, 0x2F800, 0x2B820, 0x2B920, 0x1F468, 0x1F3FD,
+       0xFE0F, 0x212A, 0x2126, 0x344, 0xF71, 0xF73, 0x2260, 0x37E, 0x1FEF, 0x2000, 0x1C89, 0x11938]
+
+
+def odd_text(rng):
+    out = []
+    for _ in range(rng.choice([1, 2, 4, 8, 16])):
+        kind = rng.randrange(8)
+        out.append(chr(rng.randrange(32, 127)) if kind == 0 else
+                   chr(rng.choice(MARKS)) if kind in (1, 2) else
+                   chr(rng.choice(ODD)) if kind == 3 else
+                   chr(rng.choice([rng.randrange(0xA0, 0x600), rng.randrange(0xAC00, 0xD7A4),
+                                   rng.randrange(0x4E00, 0xA000), rng.randrange(0x1E00, 0x2100)]))
+                   if kind == 4 else
+                   chr(rng.choice(CODE_POINTS[1:])) if kind == 5 else
+                   rng.choice(["The", "na\u00efve", "ALLCAPS", "[SEP]", "##ing", "a b", "x\u0301y"])
+                   if kind == 6 else " ")
+    return "".join(out)
+
+
+def word_text(rng, words):
+    out = []
+    for _ in range(rng.randrange(1, 7)):
+        word = rng.choice(words)
+        change = rng.randrange(8)
+        word = (word + rng.choice(words) if change == 0 else word.upper() if change == 1 else
+                word.title() if change == 2 else unicodedata.normalize("NFD", word) if change == 3
+                else word + str(rng.randrange(10000)) if change == 4 else word)
+        out.append(word + rng.choice(["", "", "", "", ",", ".", "!", "-", "'s", "\u3002", "\u2019"]))
+    return rng.choice([" ", " ", " ", "", "  ", "\n"]).join(out)
+
+
+def long_text(rng):
+    unit = rng.choice(["x", "ab", "\u00e9", "e\u0301", "Z9", "\u0436"])
+    n = rng.choice([7, 8, 9, 15, 16, 17, 63, 64, 65, 72, 99, 100, 101, 130])
+    return (unit * n)[:n] + rng.choice(["", " end", ".", "\u00ad"])
+
+
+def load_plain(path):
+    t = tokenizers.Tokenizer.from_file(path)
+    t.encode_special_tokens = True
+    t.no_truncation()
+    t.no_padding()
+    return t
+
+
+def byte_offsets(text):
+    at = [0]
+    for ch in text:
+        at.append(at[-1] + len(ch.encode()))
+    return at
+
+
+def golden_tokens(encoding, text):
+    """id:gap:length of every token, gap counted from the end of the token before."""
+    at, end, out = byte_offsets(text), 0, []
+    for i, (a, b) in zip(encoding.ids, encoding.offsets):
+        out.append("%d:%d:%d" % (i, at[a] - end, at[b] - at[a]))
+        end = at[b]
+    return " ".join(out)
+
+
+def shrink(source, texts, extra):
+    """The same tokenizer.json with only the tokens that these texts use, and every 40th other one."""
+    with open(source, encoding="utf-8") as f:
+        model = json.load(f)
+    full, used = load_plain(source), set()
+    for text in texts:
+        used.update(full.encode(text).tokens)
+    vocab = model["model"]["vocab"]
+    keep = [t for i, t in enumerate(vocab) if i < 1 or t in used or t in extra or i % 40 == 0]
+    model["model"]["vocab"] = ids = {t: i for i, t in enumerate(keep)}
+    for added in model["added_tokens"]:
+        added["id"] = ids[added["content"]]
+    for name, special in model["post_processor"]["special_tokens"].items():
+        special["ids"] = [ids[name]]
+    return model
+
+
+def make_golden(root, uncased, multilingual):
+    rng = random.Random(20240607)
+    folder = root + "/tests/golden/tokenizer"
+    for name in ("uncased", "multilingual"):
+        os.makedirs(folder + "/" + name, exist_ok=True)
+    shutil.copy(uncased + "/vocab.txt", folder + "/uncased/vocab.txt")
+    with open(folder + "/uncased/tokenizer_config.json", "w") as f:
+        f.write('{"do_lower_case": true, "model_max_length": 512}\n')
+    with open(multilingual + "/vocab.txt", encoding="utf-8") as f:
+        words = [w for w in f.read().split("\n")[106:] if w and not w.startswith(("##", "["))]
+    texts = [word_text(rng, words) for _ in range(1900)] + [odd_text(rng) for _ in range(1000)]
+    texts += [long_text(rng) for _ in range(100)]
+    rng.shuffle(texts)
+    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    small = shrink(multilingual + "/tokenizer.json", texts, specials)
+    with open(folder + "/multilingual/tokenizer.json", "w", encoding="utf-8") as f:
+        json.dump(small, f, ensure_ascii=False, separators=(",", ":"))
+    one = load_plain(uncased + "/tokenizer.json")
+    two = load_plain(folder + "/multilingual/tokenizer.json")
+    with open(folder + "/texts.golden", "w", encoding="utf-8") as f:
+        for text in texts:
+            f.write("T\t%s\n" % json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f"))
+            for mark, t in (("U", one), ("M", two)):
+                encoding = t.encode(text, add_special_tokens=False)
+                f.write("%s\t%s\n" % (mark, golden_tokens(encoding, text)))
+        for _ in range(200):
+            a, b = rng.choice(texts[:600]), rng.choice(texts[:600])
+            n = rng.randrange(3, 40)
+            one.enable_truncation(n, strategy="longest_first")
+            pair = one.encode(a, b)
+            single = one.encode(a)
+            f.write("P\t%s\t%s\t%d\t%s\t%s\n" % (
+                json.dumps(a), json.dumps(b), n, " ".join(map(str, single.ids)),
+                " ".join("%d:%d" % p for p in zip(pair.ids, pair.type_ids))))
+    print(len(texts), "texts,", len(small["model"]["vocab"]), "tokens in the small vocabulary")
+
+
 if __name__ == "__main__":
-    {"classes": make_classes}[sys.argv[1]](*sys.argv[2:])
+    {"classes": make_classes, "golden": make_golden}[sys.argv[1]](*sys.argv[2:])
