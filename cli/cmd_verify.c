@@ -5,6 +5,7 @@
 #include "cli/place.h"
 #include "src/base/mem.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,34 +93,76 @@ static void write_problems(const struct args *a, const struct problems *list, bo
     out_str(&out);
 }
 
+/* Everything found, and what is left of it after a repair. */
+struct findings {
+    struct problems found, left;
+    bool ok, repaired;
+};
+
+static int check_open(const struct args *a, struct store *s, struct bar *bar, struct findings *f,
+                      struct err *err)
+{
+    int rc = check(s, &f->found, err);
+    f->ok = rc == 0 && f->found.n == 0;
+    if (rc == 0 && f->found.n && a->repair) {
+        rc = repair(s, bar, err);
+        if (rc == 0)
+            rc = check(s, &f->left, err);
+        f->repaired = rc == 0;
+        f->ok = rc == 0 && f->left.n == 0;
+    }
+    return rc;
+}
+
+/* A database that cannot be opened is a finding too; with --repair its intact documents move to a
+ * new file. */
+static int open_or_salvage(const struct args *a, const struct place *p, struct bar *bar,
+                           struct findings *f, struct store **s, struct err *err)
+{
+    const enum store_mode mode = a->repair ? STORE_WRITE : STORE_READ;
+    struct err why = {0};
+    if (store_open(p->index_dir, mode, &bar->sink, s, &why) == 0)
+        return 0;
+    if (why.kind != ERR_CORRUPT) {
+        *err = why;
+        return -1;
+    }
+    struct store_problem problem = {.part = "database", .repairable = true};
+    snprintf(problem.where, sizeof problem.where, "%.500s", p->index_dir);
+    snprintf(problem.what, sizeof problem.what, "%.250s", why.msg);
+    collect(&f->found, &problem);
+    int64_t fixed = 0;
+    if (!a->repair)
+        return 0;
+    return store_salvage(p->index_dir, &bar->sink, &fixed, err)
+               ? -1
+               : store_open(p->index_dir, mode, &bar->sink, s, err);
+}
+
 int cmd_verify(const struct args *a, struct err *err)
 {
     if (a->n_pos)
         return err_kind_set(err, ERR_USAGE, "unexpected argument '%s'", a->pos[0]);
     struct bar bar;
     struct place p;
-    struct store *s;
+    struct store *s = NULL;
+    struct findings f = {0};
     bar_init(&bar, a);
-    if (place_open(a, a->repair ? STORE_WRITE : STORE_READ, &bar.sink, &p, &s, err))
+    if (place_find(a, &p, err))
         return -1;
-    struct problems found = {0}, left = {0};
-    int rc = check(s, &found, err);
-    bool ok = rc == 0 && found.n == 0, repaired = false;
-    if (rc == 0 && found.n && a->repair) {
-        rc = repair(s, &bar, err);
-        if (rc == 0)
-            rc = check(s, &left, err);
-        repaired = rc == 0;
-        ok = rc == 0 && left.n == 0;
-    }
+    int rc = open_or_salvage(a, &p, &bar, &f, &s, err);
+    if (rc == 0 && s)
+        rc = check_open(a, s, &bar, &f, err);
+    if (rc == 0 && f.found.n && a->repair && !f.repaired) /* salvaged, and nothing else was wrong */
+        f.ok = f.repaired = f.left.n == 0;
     bar_end(&bar);
     if (rc == 0)
-        write_problems(a, &found, ok, repaired);
-    if (rc == 0 && !ok && !a->repair)
-        note("%zu problems; `semsearch verify --repair` rebuilds what is derived", found.n);
-    free(found.item);
-    free(left.item);
+        write_problems(a, &f.found, f.ok, f.repaired);
+    if (rc == 0 && !f.ok && !a->repair)
+        note("%zu problems; `semsearch verify --repair` rebuilds what is derived", f.found.n);
+    free(f.found.item);
+    free(f.left.item);
     store_close(s);
     place_release(&p);
-    return rc ? rc : ok ? EXIT_FOUND : EXIT_BAD;
+    return rc ? rc : f.ok ? EXIT_FOUND : EXIT_BAD;
 }
