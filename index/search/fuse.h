@@ -21,12 +21,11 @@ struct background {
 /* One question: the index's background and what its candidates reach. */
 struct fusion {
     struct background bg;
-    double ceiling;    /* the BM25 that a perfect passage would have; 0: no words to go by */
-    double best_z;     /* of all candidates: standardised cosine */
-    double best_cover; /* of all candidates: BM25 / ceiling */
-    double weight;     /* of words against meaning, for this question */
-    double best;       /* evidence of the best candidate */
-    double level;      /* its log-odds */
+    double ceiling; /* the BM25 that a perfect passage would have; 0: no words to go by */
+    double best_z;  /* of all candidates: standardised cosine */
+    double weight;  /* of words against meaning, for this question */
+    double best;    /* evidence of the best candidate */
+    double level;   /* its log-odds */
 };
 
 /* Standardised cosine: how many scales above the background. */
@@ -34,9 +33,11 @@ double fuse_z(const struct background *bg, double cosine);
 /* BM25 as a part of the ceiling, 0..1; 0 when the ceiling is 0. */
 double fuse_cover(const struct fusion *f, double bm25);
 
-/* Prepares a question from both scores of all its candidates, cosine [n] and bm25 [n]. */
-void fuse_begin(struct fusion *f, const struct background *bg, double ceiling, const float *cosine,
-                const float *bm25, size_t n);
+/* Prepares a question from both scores of all its candidates, cosine [n] and bm25 [n]. share: the
+ * part of the question's words (each counting its idf) that the candidate of the largest BM25
+ * holds. */
+void fuse_begin(struct fusion *f, const struct background *bg, double ceiling, double share,
+                const float *cosine, const float *bm25, size_t n);
 
 /* Log-odds that a candidate is related, by both signals; rises with either of them. */
 double fuse_hybrid(const struct fusion *f, double cosine, double bm25);

@@ -25,11 +25,8 @@ void present_words_make(struct present_words *w, struct snapshot *s,
     w->n = w->n < TERMS_MAX ? w->n : TERMS_MAX;
     w->weight = xcalloc(w->n, sizeof *w->weight);
     /* beyond what a snippet's choice looks at, weights are not needed */
-    for (size_t i = 0; i < w->n && i < SNIPPET_TERMS; i++) {
-        struct keyword_query *one = keyword_parse(w->term[i]);
-        w->weight[i] = snapshot_keyword_ceiling(s, one);
-        keyword_query_free(one);
-    }
+    for (size_t i = 0; i < w->n && i < SNIPPET_TERMS; i++)
+        w->weight[i] = rank_term_weight(s, words, i);
 }
 
 void present_words_release(struct present_words *w)

@@ -97,14 +97,51 @@ static void fill_signals(struct snapshot *s, const struct rank_query *q, struct 
     free(bm25);
 }
 
-static void score_hybrid(const struct rank_query *q, struct ranking *r)
+/* ---- scores ---- */
+
+enum { SHARE_TERMS_MAX = 64 }; /* no longer question is looked at word by word */
+
+/* One of the question's terms as a question of its own; borrows from `words`. */
+static struct keyword_query term_alone(const struct keyword_query *words, size_t term)
+{
+    return (struct keyword_query){
+        .term = words->term + term, .times = words->times + term, .n_terms = 1};
+}
+
+double rank_term_weight(struct snapshot *s, const struct keyword_query *words, size_t term)
+{
+    const struct keyword_query one = term_alone(words, term);
+    return snapshot_keyword_ceiling(s, &one);
+}
+
+/* The part of the question's words, by weight, that occur in the candidate of the largest BM25. */
+static double best_share(struct snapshot *s, const struct keyword_query *words,
+                         const struct ranking *r)
+{
+    const struct ranked_row *best = &r->item[0];
+    double held = 0;
+    for (size_t i = 1; i < r->n; i++)
+        if (r->item[i].bm25 > best->bm25)
+            best = &r->item[i];
+    if (best->bm25 <= 0 || !(r->ceiling > 0) || words->n_terms > SHARE_TERMS_MAX)
+        return 0;
+    for (size_t t = 0; t < words->n_terms; t++) {
+        const struct keyword_query one = term_alone(words, t);
+        float bm25;
+        snapshot_keyword_score(s, &one, &best->row, 1, &bm25);
+        held += bm25 > 0 ? snapshot_keyword_ceiling(s, &one) : 0;
+    }
+    return held / r->ceiling;
+}
+
+static void score_hybrid(struct snapshot *s, const struct rank_query *q, struct ranking *r)
 {
     float *cosine = xmalloc(r->n * sizeof *cosine), *bm25 = xmalloc(r->n * sizeof *bm25);
     for (size_t i = 0; i < r->n; i++) {
         cosine[i] = r->item[i].cosine;
         bm25[i] = r->item[i].bm25;
     }
-    fuse_begin(&r->fusion, &q->bg, r->ceiling, cosine, bm25, r->n);
+    fuse_begin(&r->fusion, &q->bg, r->ceiling, best_share(s, q->words, r), cosine, bm25, r->n);
     for (size_t i = 0; i < r->n; i++)
         r->item[i].log_odds = fuse_hybrid(&r->fusion, cosine[i], bm25[i]);
     free(cosine);
@@ -144,7 +181,7 @@ void rank_rows(struct snapshot *s, const struct rank_query *q, const struct filt
         out->n = join_sides(out->item, out->n);
         if (out->n) {
             fill_signals(s, q, out->item, out->n);
-            score_hybrid(q, out);
+            score_hybrid(s, q, out);
         }
     } else {
         score_single(q, out);

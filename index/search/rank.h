@@ -36,6 +36,8 @@ struct ranking {
  * more filter. */
 void rank_rows(struct snapshot *s, const struct rank_query *q, const struct filter_rows *filter,
                int64_t depth, struct ranking *out);
+/* The largest BM25 that one of the question's terms can give. */
+double rank_term_weight(struct snapshot *s, const struct keyword_query *words, size_t term);
 void ranking_release(struct ranking *r);
 
 /* Leaves only the rows that hold every phrase of the question and nothing that it excludes. */
