@@ -213,18 +213,36 @@ int file_connect(struct store *s, struct err *err)
 
 /* ---- making ---- */
 
-static int fill_new(sqlite3 *db)
+/* Sets the header's mark and makes sure: the pragma answers with the mode that it has reached. */
+static bool switch_to_wal(sqlite3 *db)
 {
-    int rc = run(db, "PRAGMA page_size=8192;PRAGMA synchronous=FULL;BEGIN");
+    sqlite3_stmt *q = NULL;
+    const bool is_wal =
+        sqlite3_prepare_v2(db, "PRAGMA journal_mode=WAL", -1, &q, NULL) == SQLITE_OK &&
+        sqlite3_step(q) == SQLITE_ROW && span_eq(column_span(q, 0), "wal");
+    sqlite3_finalize(q);
+    return is_wal;
+}
+
+/* Everything is written before the file becomes a WAL one: its WAL is left empty, so that the one
+ * file can be renamed alone. */
+static int fill_new(struct store *s, struct err *err)
+{
+    const struct counters first = {
+        .generation = 1, .next_doc = 1, .next_chunk = 1, .next_vector = 1};
+    int rc = run(s->db, "PRAGMA page_size=8192;PRAGMA synchronous=FULL;BEGIN");
     for (size_t i = 0; rc == SQLITE_OK && store_schema[i]; i++)
-        rc = run(db, store_schema[i]);
-    char *stamp = xasprintf("PRAGMA application_id=%d;PRAGMA user_version=%d;COMMIT;"
-                            "PRAGMA journal_mode=WAL",
-                            STORE_APPLICATION_ID, STORE_FORMAT);
+        rc = run(s->db, store_schema[i]);
+    char *stamp = xasprintf("PRAGMA application_id=%d;PRAGMA user_version=%d", STORE_APPLICATION_ID,
+                            STORE_FORMAT);
     if (rc == SQLITE_OK)
-        rc = run(db, stamp);
+        rc = run(s->db, stamp);
     free(stamp);
-    return rc;
+    if (rc != SQLITE_OK)
+        return db_fail(s, err);
+    if (counters_write(s, &first, err))
+        return -1;
+    return run(s->db, "COMMIT") != SQLITE_OK || !switch_to_wal(s->db) ? db_fail(s, err) : 0;
 }
 
 static void remove_beside(const char *path, const char *suffix)
@@ -246,18 +264,14 @@ int file_create(const char *path, struct err *err)
     struct store s = {.path = (char *)(uintptr_t)path};
     file_remove_all(path);
     const int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-    int rc = 0;
-    if (sqlite3_open_v2(path, &s.db, flags, NULL) != SQLITE_OK || fill_new(s.db) != SQLITE_OK) {
-        db_fail(&s, err);
-        rc = err_wrap(err, "cannot make a new index");
-    }
-    struct counters first = {.generation = 1, .next_doc = 1, .next_chunk = 1, .next_vector = 1};
-    if (rc == 0)
-        rc = counters_write(&s, &first, err);
+    int rc = sqlite3_open_v2(path, &s.db, flags, NULL) != SQLITE_OK ? db_fail(&s, err)
+                                                                    : fill_new(&s, err);
     db_close(&s);
     str_release(&s.sum_bytes);
-    if (rc)
+    if (rc) {
         file_remove_all(path);
+        err_wrap(err, "cannot make a new index");
+    }
     return rc;
 }
 

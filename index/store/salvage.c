@@ -151,8 +151,8 @@ static int fill(struct store *s, struct store *fresh, int64_t *n_fixed, struct e
     struct transfer t = {.to = fresh};
     int rc = open_pages(s, &from, err);
     /* The row of state that a new file comes with must not stand in the way of the old one. */
-    if (rc == 0)
-        sqlite3_exec(fresh->db, "DELETE FROM state", NULL, NULL, NULL);
+    if (rc == 0 && sqlite3_exec(fresh->db, "DELETE FROM state", NULL, NULL, NULL) != SQLITE_OK)
+        rc = db_fail(fresh, err);
     if (rc == 0)
         rc = prepare(&t, err) || copy_rows(&from, &t, err) ? -1 : 0;
     for (int i = 0; i < N_TABLES; i++)
