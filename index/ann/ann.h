@@ -49,4 +49,9 @@ extern const struct ann_kind ann_flat, ann_hnsw;
 int64_t flat_search(const struct vectors *v, const float *query, int64_t k,
                     const struct row_filter *filter, struct hit *out);
 
+/* The graph alone: a walk that keeps the `ef` >= k nearest rows, whatever a scan would cost. What
+ * ann_hnsw.search does where it pays; by itself for tests and measurements. */
+int64_t hnsw_walk(const void *state, const struct vectors *v, const float *query, int64_t k,
+                  const struct row_filter *filter, int64_t ef, struct hit *out);
+
 #endif

@@ -218,16 +218,11 @@ static bool scan_is_cheaper(int64_t n, int64_t n_allowed, int64_t ef)
     return scan <= walk;
 }
 
-static int64_t hnsw_kind_search(const void *state, const struct vectors *v, const float *query,
-                                int64_t k, const struct row_filter *filter, struct hit *out)
+int64_t hnsw_walk(const void *state, const struct vectors *v, const float *query, int64_t k,
+                  const struct row_filter *filter, int64_t ef, struct hit *out)
 {
     const uint64_t *bits = filter ? filter->bits : NULL;
     const int64_t n_allowed = bits ? filter->n_allowed : v->n;
-    const int64_t ef = k * EF_PER_HIT > EF_MIN ? k * EF_PER_HIT : EF_MIN;
-    if (k <= 0)
-        return 0;
-    if (ef >= v->n || scan_is_cheaper(v->n, n_allowed, ef))
-        return flat_search(v, query, k, filter, out);
     int8_t *p = xmalloc((size_t)v->dim);
     float scale;
     quantise_row(query, v->dim, p, &scale);
@@ -245,6 +240,18 @@ static int64_t hnsw_kind_search(const void *state, const struct vectors *v, cons
     if (top.n < k && top.n < n_allowed)
         return flat_search(v, query, k, filter, out);
     return topk_finish(&top);
+}
+
+static int64_t hnsw_kind_search(const void *state, const struct vectors *v, const float *query,
+                                int64_t k, const struct row_filter *filter, struct hit *out)
+{
+    const int64_t n_allowed = filter && filter->bits ? filter->n_allowed : v->n;
+    const int64_t ef = k * EF_PER_HIT > EF_MIN ? k * EF_PER_HIT : EF_MIN;
+    if (k <= 0)
+        return 0;
+    if (ef >= v->n || scan_is_cheaper(v->n, n_allowed, ef))
+        return flat_search(v, query, k, filter, out);
+    return hnsw_walk(state, v, query, k, filter, ef, out);
 }
 
 /* ---- integrity */

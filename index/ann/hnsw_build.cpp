@@ -19,6 +19,8 @@ extern "C" {
 #include "src/kernels/kernels.h"
 }
 
+/* without its SIMD, which we do not use, and its prefetches, which read one link too far */
+#define NO_MANUAL_VECTORIZATION
 #include <hnswlib/hnswlib.h>
 
 #include <atomic>

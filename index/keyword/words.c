@@ -443,7 +443,8 @@ static size_t read_atom(struct splitter *s, size_t i, int8_t rank, char joint)
             const size_t n = room ? fold_put(cp, s->buf + s->n_buf, room) : 0;
             s->n_buf = (uint16_t)(s->n_buf + n);
             a->len = (uint16_t)(a->len + n);
-            a->alpha &= n == 1 && s->buf[s->n_buf - 1] >= 'a';
+            for (size_t b = s->n_buf - n; b < s->n_buf; b++)
+                a->alpha &= s->buf[b] >= 'a' && s->buf[b] <= 'z';
             prev = cp;
             run++;
         }

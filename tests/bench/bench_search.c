@@ -1,0 +1,470 @@
+/* bench_search.c - how fast and how exact the searches are, on vectors of your own.
+ *
+ *   bench_search vectors [--rows N] [--docs FILE.npy --queries FILE.npy]
+ *       exact scan and graph: time to build, median and p95 of a query, recall against the exact
+ *       answer, filters of several selectivities. More rows than the file has are made by turning
+ *       copies away from the originals; without a file, vectors are made in clusters.
+ *   bench_search index DIR [--rows N] [--docs FILE.npy] [--text DIR] [--ann KIND]
+ *       fills a store in DIR with passages of 1000 bytes of the files below --text (made-up words
+ *       without it or when they do not suffice) and builds the caches.
+ *   bench_search cold DIR [--times N]
+ *       one question (200 by words, 200 by vector) in fresh processes: wall time from fork to exit,
+ *       and its steps.
+ *
+ * Figures are for one thread; npy files are float32 [n, dim].
+ */
+#include "index/ann/ann.h"
+#include "index/keyword/keyword.h"
+#include "index/snapshot.h"
+#include "src/base/clock.h"
+#include "src/base/file.h"
+#include "src/base/mem.h"
+#include "src/base/thread.h"
+#include "src/base/unicode.h"
+#include "src/kernels/kernels.h"
+
+#include <fts.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { DIM_DEFAULT = 384, QUERIES_MAX = 1000, COPY_DIM_MAX = 4096 };
+static const char print[] = "bench";
+static const char question[] = "how do i configure the access policy of a storage bucket";
+
+static void die(const struct err *e)
+{
+    fprintf(stderr, "bench_search: %s\n", e->msg);
+    exit(2);
+}
+
+static uint64_t seed = 88172645463325252u;
+static float noise(void) /* about normal */
+{
+    float sum = 0;
+    for (int i = 0; i < 4; i++) {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        sum += (float)(int32_t)(seed >> 32) / 2147483648.0f;
+    }
+    return sum * 0.866f;
+}
+
+static void normalise(float *x, int dim)
+{
+    const float n = 1 / sqrtf(kern.dot(x, x, (size_t)dim));
+    for (int i = 0; i < dim; i++)
+        x[i] *= n;
+}
+
+/* ---- vectors */
+
+struct matrix {
+    float *x;
+    int64_t n;
+    int dim;
+};
+
+static struct matrix load_npy(const char *path)
+{
+    struct str s = {.max = (size_t)8 << 30};
+    struct err e = {0};
+    struct matrix m = {0};
+    if (file_read(path, (size_t)8 << 30, &s, &e))
+        die(&e);
+    const char *shape = s.n > 10 ? strstr(s.p + 10, "'shape': (") : NULL;
+    long long n = 0;
+    if (!shape || !strstr(s.p + 10, "<f4") || sscanf(shape + 10, "%lld, %d", &n, &m.dim) != 2) {
+        err_set(&e, "'%s' is no float32 matrix", path);
+        die(&e);
+    }
+    const size_t head = 10 + ((unsigned char)s.p[8] | (size_t)(unsigned char)s.p[9] << 8);
+    m.n = n;
+    const size_t bytes = (size_t)n * (size_t)m.dim * sizeof *m.x;
+    m.x = xmalloc(bytes);
+    memcpy(m.x, s.p + head, bytes);
+    str_release(&s);
+    return m;
+}
+
+/* 200 clusters of unit vectors */
+static struct matrix make_clusters(int64_t n, int dim)
+{
+    struct matrix m = {xmalloc((size_t)n * (size_t)dim * sizeof(float)), n, dim};
+    float *centre = xmalloc((size_t)200 * (size_t)dim * sizeof *centre);
+    for (int i = 0; i < 200 * dim; i++)
+        centre[i] = noise();
+    for (int64_t r = 0; r < n; r++) {
+        const float *c = centre + (seed >> 20) % 200 * (uint64_t)dim;
+        for (int d = 0; d < dim; d++)
+            m.x[r * dim + d] = c[d] + 1.5f * noise();
+        normalise(m.x + r * dim, dim);
+    }
+    free(centre);
+    return m;
+}
+
+/* More rows by turning copies by about 30 degrees. */
+static void grow(struct matrix *m, int64_t n)
+{
+    const int64_t own = m->n;
+    if (n <= own) {
+        m->n = n;
+        return;
+    }
+    m->x = xrealloc(m->x, (size_t)n * (size_t)m->dim * sizeof *m->x);
+    const float size = 0.6f / sqrtf((float)m->dim);
+    for (int64_t r = own; r < n; r++) {
+        for (int d = 0; d < m->dim; d++)
+            m->x[r * m->dim + d] = m->x[r % own * m->dim + d] + size * noise();
+        normalise(m->x + r * m->dim, m->dim);
+    }
+    m->n = n;
+}
+
+static struct vectors to_vectors(const struct matrix *m, struct cachefile *file)
+{
+    struct err e = {0};
+    struct cache_writer *w;
+    struct cache_stamp stamp = {.count = m->n, .dim = m->dim};
+    struct map map;
+    struct vectors v;
+    uint16_t half[COPY_DIM_MAX];
+    struct vectors_builder *b = vectors_builder_new(m->dim, NULL, &e);
+    if (!b || cache_writer_open(NULL, &w, &e))
+        die(&e);
+    vectors_begin(b, w);
+    for (int64_t r = 0; r < m->n; r++) {
+        kern.f32_to_f16(half, m->x + r * m->dim, (size_t)m->dim);
+        vectors_add(b, half);
+    }
+    if (vectors_finish(b, &e) || cache_writer_commit(w, &stamp, &map, &e) ||
+        cachefile_of_map(map, "vectors", file, &e) || vectors_open(file, m->n, m->dim, &v, &e))
+        die(&e);
+    vectors_builder_free(b);
+    return v;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void print_times(const char *what, double *ms, int n)
+{
+    qsort(ms, (size_t)n, sizeof *ms, by_value);
+    printf("  %-34s p50 %8.3f ms   p95 %8.3f ms", what, ms[n / 2], ms[n * 95 / 100]);
+}
+
+struct trial {
+    const struct ann_kind *kind;
+    void *state;
+    const struct vectors *v;
+    const struct matrix *queries;
+};
+
+/* Times one kind and compares it with a scan of f16 alone. */
+static void try_kind(const struct trial *t, int64_t k, const struct row_filter *filter,
+                     const char *note)
+{
+    double ms[QUERIES_MAX];
+    const int n = t->queries->n < QUERIES_MAX ? (int)t->queries->n : QUERIES_MAX;
+    struct hit *hit = xmalloc((size_t)k * sizeof *hit);
+    float *score = xmalloc((size_t)t->v->n * sizeof *score);
+    int64_t found = 0, want = 0;
+    for (int q = 0; q < n; q++) {
+        const float *x = t->queries->x + (int64_t)q * t->queries->dim;
+        const double begin = clock_ms();
+        const int64_t got = t->kind->search(t->state, t->v, x, k, filter, hit);
+        ms[q] = clock_ms() - begin;
+        if (q % 4)
+            continue; /* recall on every fourth */
+        kern.dot_rows_f16(score, x, t->v->f16, (size_t)t->v->n, (size_t)t->v->dim);
+        struct topk top = {.item = xmalloc((size_t)k * sizeof(struct hit)), .k = k};
+        for (int64_t r = 0; r < t->v->n; r++)
+            if (!filter || bit_get(filter->bits, r))
+                topk_push(&top, r, score[r]);
+        want += top.n;
+        for (int64_t i = 0; i < got; i++)
+            found += hit[i].score >= top.item[0].score;
+        free(top.item);
+    }
+    char what[64];
+    snprintf(what, sizeof what, "%s, k %lld%s", t->kind->name, (long long)k, note);
+    print_times(what, ms, n);
+    printf("   recall %.4f\n", (double)found / (double)want);
+    free(hit);
+    free(score);
+}
+
+static void try_all(const struct trial *t)
+{
+    try_kind(t, 10, NULL, "");
+    try_kind(t, 200, NULL, "");
+    static const int percent[] = {1, 10, 50};
+    uint64_t *bits = xcalloc((size_t)bit_words(t->v->n), sizeof *bits);
+    for (size_t i = 0; i < ARRAY_LEN(percent); i++) {
+        memset(bits, 0, (size_t)bit_words(t->v->n) * sizeof *bits);
+        for (int64_t r = 0; r < t->v->n; r++)
+            if (hash64(&r, sizeof r) % 100 < (uint64_t)percent[i])
+                bit_set(bits, r);
+        const struct row_filter f = {bits, bit_count(bits, t->v->n)};
+        char note[32];
+        snprintf(note, sizeof note, ", %d %% allowed", percent[i]);
+        try_kind(t, 10, &f, note);
+    }
+    free(bits);
+}
+
+static void bench_vectors(int64_t rows, const char *docs, const char *queries)
+{
+    struct err e = {0};
+    struct matrix m = docs ? load_npy(docs) : make_clusters(rows, DIM_DEFAULT);
+    struct matrix q = queries ? load_npy(queries) : make_clusters(200, m.dim);
+    if (!docs && !queries)
+        for (int64_t i = 0; i < q.n; i++)
+            memcpy(q.x + i * q.dim, m.x + i * 7 % m.n * m.dim, (size_t)m.dim * sizeof *q.x);
+    if (m.dim > COPY_DIM_MAX || q.dim != m.dim) {
+        err_set(&e, "queries of %d numbers and rows of %d", q.dim, m.dim);
+        die(&e);
+    }
+    grow(&m, rows);
+    struct cachefile file, graph;
+    const struct vectors v = to_vectors(&m, &file);
+    printf("%lld vectors of %d, %s, kernels: %s\n", (long long)v.n, v.dim,
+           docs ? docs : "made in clusters", kern.features);
+    struct trial t = {&ann_flat, NULL, &v, &q};
+    try_all(&t);
+    const double begin = clock_ms();
+    struct cache_writer *w;
+    struct cache_stamp stamp = {.count = v.n, .dim = v.dim};
+    struct map map;
+    if (cache_writer_open(NULL, &w, &e) || ann_hnsw.build(&v, w, NULL, &e) ||
+        cache_writer_commit(w, &stamp, &map, &e) || cachefile_of_map(map, "graph", &graph, &e) ||
+        ann_hnsw.open(&graph, &v, &t.state, &e))
+        die(&e);
+    printf("  graph built in %.1f s with %d threads, %.1f MB\n", (clock_ms() - begin) / 1000,
+           thread_default_count(), (double)graph.map.n / 1e6);
+    t.kind = &ann_hnsw;
+    try_all(&t);
+    ann_hnsw.close(t.state);
+    cachefile_close(&graph);
+    cachefile_close(&file);
+    free(m.x);
+    free(q.x);
+}
+
+/* ---- a whole index */
+
+struct filling {
+    struct store *s;
+    struct matrix vectors;
+    int64_t rows, done;
+    struct str text;
+};
+
+static void put_document(struct filling *f, const char *path)
+{
+    enum { PIECE = 1000, PIECES_MAX = 4096 };
+    struct err e = {0};
+    size_t n = (f->text.n + PIECE - 1) / PIECE;
+    if (n > PIECES_MAX)
+        n = PIECES_MAX;
+    if ((int64_t)n > f->rows - f->done)
+        n = (size_t)(f->rows - f->done);
+    struct store_doc d = {.kind = KIND_TEXT, .state = DOC_INDEXED, .path = (char *)(uintptr_t)path};
+    struct store_chunk *c = xcalloc(n + 1, sizeof *c);
+    const uint16_t **vec = xcalloc(n + 1, sizeof *vec);
+    uint16_t *half = xcalloc(n + 1, (size_t)f->vectors.dim * sizeof *half);
+    for (size_t i = 0; i < n; i++) {
+        const int64_t end = (int64_t)((i + 1) * PIECE);
+        const int64_t key = f->done + (int64_t)i;
+        c[i] = (struct store_chunk){.ord = (int)i,
+                                    .start = (int64_t)(i * PIECE),
+                                    .end = end < (int64_t)f->text.n ? end : (int64_t)f->text.n,
+                                    .n_tokens = 200,
+                                    .embed_hash = hash_bytes(&key, sizeof key)};
+        kern.f32_to_f16(half + i * (size_t)f->vectors.dim,
+                        f->vectors.x + key % f->vectors.n * f->vectors.dim, (size_t)f->vectors.dim);
+        vec[i] = half + i * (size_t)f->vectors.dim;
+    }
+    d.content = hash_bytes(f->text.p, f->text.n);
+    if (n && store_put(f->s, &d, str_view(&f->text), c, n, vec, f->vectors.dim, &e))
+        die(&e);
+    f->done += (int64_t)n;
+    free(c);
+    free(vec);
+    free(half);
+}
+
+static void fill_from(struct filling *f, const char *dir)
+{
+    char *roots[] = {(char *)(uintptr_t)dir, NULL};
+    FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    for (FTSENT *ent; fts && f->done < f->rows && (ent = fts_read(fts));) {
+        struct err e = {0};
+        str_clear(&f->text);
+        if (ent->fts_info == FTS_F && file_read(ent->fts_path, 1 << 26, &f->text, &e) == 0 &&
+            utf8_valid(str_view(&f->text)))
+            put_document(f, ent->fts_path + strlen(dir));
+    }
+    if (fts)
+        fts_close(fts);
+}
+
+static void fill_with_words(struct filling *f)
+{
+    for (int i = 0; f->done < f->rows; i++) {
+        char path[32];
+        snprintf(path, sizeof path, "made/%d.txt", i);
+        str_clear(&f->text);
+        while (f->text.n < 20000)
+            str_printf(&f->text, "word%d ", (int)(fabsf(noise() * noise() * noise()) * 20000));
+        put_document(f, path);
+    }
+}
+
+/* The question's vector is kept beside the index: a stored one, turned a little. */
+static void write_query(const char *dir, const struct matrix *m)
+{
+    struct matrix q = {xmalloc((size_t)m->dim * sizeof *q.x), 1, m->dim};
+    struct err e = {0};
+    struct outfile f;
+    char *path = path_join(dir, "question.f32");
+    for (int d = 0; d < m->dim; d++)
+        q.x[d] = m->x[m->n / 2 * m->dim + d] + 0.6f / sqrtf((float)m->dim) * noise();
+    normalise(q.x, m->dim);
+    if (outfile_open(&f, path, &e))
+        die(&e);
+    outfile_write(&f, q.x, (size_t)m->dim * sizeof *q.x);
+    if (outfile_commit(&f, &e))
+        die(&e);
+    free(path);
+    free(q.x);
+}
+
+struct answer_times {
+    double store, open, words, vectors;
+};
+
+static struct answer_times ask(const char *dir)
+{
+    enum { K = 200 };
+    struct err e = {0};
+    struct store *s;
+    struct snapshot *shot;
+    struct hit hit[K];
+    struct str x = {0};
+    struct answer_times t;
+    char *path = path_join(dir, "question.f32");
+    if (file_read(path, 1 << 20, &x, &e))
+        die(&e);
+    const int dim = (int)(x.n / sizeof(float));
+    const double a = clock_ms();
+    if (store_open(dir, STORE_READ, NULL, &s, &e))
+        die(&e);
+    const double b = clock_ms();
+    if (snapshot_open(s, print, dim, &shot, &e))
+        die(&e);
+    const double c = clock_ms();
+    struct keyword_query *q = keyword_parse(span_of(question));
+    const int64_t n_words = snapshot_keyword(shot, q, K, NULL, hit);
+    const double d = clock_ms();
+    const int64_t n_near =
+        snapshot_nearest(shot, (const float *)(const void *)x.p, K, NULL, false, hit);
+    t = (struct answer_times){b - a, c - b, d - c, clock_ms() - d};
+    if (n_words == 0 || n_near == 0)
+        fprintf(stderr, "bench_search: %lld and %lld hits\n", (long long)n_words,
+                (long long)n_near);
+    keyword_query_free(q);
+    snapshot_close(shot);
+    store_close(s);
+    str_release(&x);
+    free(path);
+    return t;
+}
+
+static void bench_index(const char *dir, int64_t rows, const char *docs, const char *text,
+                        const char *ann)
+{
+    struct err e = {0};
+    struct filling f = {.rows = rows};
+    f.vectors = docs ? load_npy(docs) : make_clusters(rows, DIM_DEFAULT);
+    grow(&f.vectors, rows);
+    double t = clock_ms();
+    if (store_open(dir, STORE_CREATE, NULL, &f.s, &e) || store_begin(f.s, &e))
+        die(&e);
+    if (text)
+        fill_from(&f, text);
+    fill_with_words(&f);
+    if (store_commit(f.s, &e))
+        die(&e);
+    printf("%lld passages stored in %.1f s\n", (long long)f.done, (clock_ms() - t) / 1000);
+    t = clock_ms();
+    if (snapshot_build(f.s, print, f.vectors.dim, ann, true, NULL, &e))
+        die(&e);
+    printf("caches (%s) built in %.1f s\n", ann, (clock_ms() - t) / 1000);
+    write_query(dir, &f.vectors);
+    store_close(f.s);
+    free(f.vectors.x);
+    str_release(&f.text);
+}
+
+static void bench_cold(const char *dir, int times)
+{
+    double *wall = xcalloc((size_t)times, sizeof *wall);
+    for (int i = 0; i < times; i++) {
+        const double begin = clock_ms();
+        const pid_t pid = fork();
+        if (pid == 0) {
+            execl("/proc/self/exe", "bench_search", "once", dir, (char *)NULL);
+            _exit(127);
+        }
+        int status;
+        if (pid < 0 || waitpid(pid, &status, 0) < 0 || status != 0)
+            exit(2);
+        wall[i] = clock_ms() - begin;
+    }
+    print_times("fresh process, fork to exit", wall, times);
+    struct answer_times first = ask(dir), warm = ask(dir);
+    printf("\n  store %.2f, caches %.2f, words %.2f, vectors %.2f ms first; "
+           "%.2f, %.2f, %.2f, %.2f ms again\n",
+           first.store, first.open, first.words, first.vectors, warm.store, warm.open, warm.words,
+           warm.vectors);
+    free(wall);
+}
+
+static const char *option(int argc, char **argv, const char *name, const char *otherwise)
+{
+    for (int i = 2; i + 1 < argc; i++)
+        if (strcmp(argv[i], name) == 0)
+            return argv[i + 1];
+    return otherwise;
+}
+
+int main(int argc, char **argv)
+{
+    struct err e = {0};
+    if (kernels_init(&e))
+        die(&e);
+    const char *mode = argc > 1 ? argv[1] : "vectors";
+    const int64_t rows = strtoll(option(argc, argv, "--rows", "20000"), NULL, 10);
+    const char *docs = option(argc, argv, "--docs", NULL);
+    if (strcmp(mode, "vectors") == 0)
+        bench_vectors(rows, docs, option(argc, argv, "--queries", NULL));
+    else if (strcmp(mode, "index") == 0 && argc > 2)
+        bench_index(argv[2], rows, docs, option(argc, argv, "--text", NULL),
+                    option(argc, argv, "--ann", "auto"));
+    else if (strcmp(mode, "cold") == 0 && argc > 2)
+        bench_cold(argv[2], atoi(option(argc, argv, "--times", "50")));
+    else if (strcmp(mode, "once") == 0 && argc > 2)
+        ask(argv[2]);
+    else
+        return fprintf(stderr, "usage: see the head of tests/bench/bench_search.c\n"), 2;
+    return 0;
+}

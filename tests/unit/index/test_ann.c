@@ -1,0 +1,404 @@
+/* Tests of index/ann: the exact scan equals a full scan in every case, the graph finds what it
+ * should, and no content of a file makes either leave its bounds. */
+#include "index/ann/ann.h"
+#include "src/base/mem.h"
+#include "src/kernels/kernels.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define OK(call)                                                   \
+    do {                                                           \
+        struct err err = {0};                                      \
+        if ((call) != 0)                                           \
+            fail_msg("%s: %s", #call, err.msg[0] ? err.msg : "?"); \
+    } while (0)
+
+static uint64_t seed;
+static float uniform(void) /* -1..1 */
+{
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (float)(int32_t)(seed >> 32) / 2147483648.0f;
+}
+
+struct set {
+    float *x; /* [n, dim] */
+    struct cachefile file;
+    struct vectors v;
+};
+
+/* n unit vectors in `clusters` clusters (0: anywhere), every tenth a copy of the one before. */
+static void set_make(struct set *s, int64_t n, int dim, int clusters)
+{
+    struct cache_writer *w;
+    struct cache_stamp stamp = {.count = n, .dim = dim};
+    struct map map;
+    const size_t d = (size_t)dim;
+    float *centre = xcalloc((size_t)clusters * d + 1, sizeof *centre);
+    uint16_t *half = xcalloc(d, sizeof *half);
+    struct vectors_builder *b = vectors_builder_new(dim, NULL, NULL);
+    assert_non_null(b);
+    seed = (uint64_t)n * 31 + (uint64_t)dim;
+    s->x = xcalloc((size_t)n * d + 1, sizeof *s->x);
+    for (size_t i = 0; i < (size_t)clusters * d; i++)
+        centre[i] = uniform();
+    OK(cache_writer_open(NULL, &w, &err));
+    vectors_begin(b, w);
+    for (int64_t r = 0; r < n; r++) {
+        float *x = s->x + (size_t)r * d, sum = 0;
+        const size_t c = clusters ? (size_t)(seed >> 40) % (size_t)clusters : 0;
+        for (size_t i = 0; i < d; i++) {
+            x[i] = r % 10 == 9 ? x[i - d] : (clusters ? centre[c * d + i] : 0) + uniform();
+            sum += x[i] * x[i];
+        }
+        for (size_t i = 0; i < d; i++)
+            x[i] /= sqrtf(sum);
+        kern.f32_to_f16(half, x, d);
+        kern.f16_to_f32(x, half, d);
+        vectors_add(b, half);
+    }
+    OK(vectors_finish(b, &err));
+    OK(cache_writer_commit(w, &stamp, &map, &err));
+    OK(cachefile_of_map(map, "test", &s->file, &err));
+    OK(vectors_open(&s->file, n, dim, &s->v, &err));
+    vectors_builder_free(b);
+    free(centre);
+    free(half);
+}
+
+static void set_release(struct set *s)
+{
+    cachefile_close(&s->file);
+    free(s->x);
+}
+
+static void a_query(const struct set *s, int q, float *x)
+{
+    float sum = 0;
+    seed = (uint64_t)q * 977 + 5;
+    const int64_t near = s->v.n ? (int64_t)(seed * 31 % (uint64_t)s->v.n) : 0;
+    for (int i = 0; i < s->v.dim; i++) {
+        x[i] = uniform() + (q % 3 && s->v.n ? 4 * s->x[near * s->v.dim + i] : 0);
+        sum += x[i] * x[i];
+    }
+    for (int i = 0; i < s->v.dim; i++)
+        x[i] /= sqrtf(sum);
+}
+
+static int64_t brute(const struct set *s, const float *query, int64_t k, const uint64_t *bits,
+                     struct hit *out)
+{
+    struct topk top = {.item = out, .k = k};
+    for (int64_t r = 0; r < s->v.n; r++)
+        if (!bits || bit_get(bits, r))
+            topk_push(&top, r, vectors_dot(&s->v, query, r));
+    return topk_finish(&top);
+}
+
+static uint64_t *some_rows(int64_t n, int of_1000, int64_t *n_allowed)
+{
+    uint64_t *bits = xcalloc((size_t)bit_words(n) + 1, sizeof *bits);
+    for (int64_t r = 0; r < n; r++)
+        if ((int)(hash64(&r, sizeof r) % 1000) < of_1000)
+            bit_set(bits, r);
+    *n_allowed = bit_count(bits, n);
+    return bits;
+}
+
+/* ---- small parts */
+
+static void best_of_many(void **state)
+{
+    (void)state;
+    struct hit item[7];
+    struct topk t = {.item = item, .k = 7};
+    assert_true(topk_floor(&t) == -INFINITY);
+    for (int i = 0; i < 500; i++)
+        topk_push(&t, i, (float)(i * 7919 % 100));
+    topk_push(&t, 900, NAN);
+    assert_true(topk_floor(&t) == 98);
+    assert_int_equal(topk_finish(&t), 7);
+    static const float want[] = {99, 99, 99, 99, 99, 98, 98};
+    for (int i = 0; i < 7; i++) {
+        assert_true(item[i].score == want[i]);
+        assert_true(i == 0 || item[i - 1].score > item[i].score || item[i - 1].row < item[i].row);
+    }
+    struct topk none = {.item = item, .k = 0};
+    topk_push(&none, 1, 1);
+    assert_int_equal(topk_finish(&none), 0);
+}
+
+static void int8_errors_are_bounded(void **state)
+{
+    (void)state;
+    for (int dim = 1; dim < 500; dim += 61) {
+        float x[500], scale;
+        int8_t q[500];
+        double sum = 0;
+        seed = (uint64_t)dim;
+        for (int i = 0; i < dim; i++)
+            x[i] = uniform() * uniform();
+        const float error = quantise_row(x, dim, q, &scale);
+        for (int i = 0; i < dim; i++)
+            sum += ((double)x[i] - (double)scale * q[i]) * ((double)x[i] - (double)scale * q[i]);
+        assert_true(sqrt(sum) <= error && error <= 1.01 * sqrt(sum) + 1e-9);
+    }
+    float zero[8] = {0}, scale = 1;
+    int8_t q[8];
+    assert_true(quantise_row(zero, 8, q, &scale) == 0 && scale == 0);
+}
+
+/* ---- searches */
+
+static void expect_equal(const struct hit *a, const struct hit *b, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        assert_true(a[i].row == b[i].row && a[i].score == b[i].score);
+}
+
+static void flat_is_exact(void **state)
+{
+    static const struct {
+        int64_t n;
+        int dim, clusters;
+    } shape[] = {{0, 8, 0},     {1, 8, 0},     {5, 3, 0},      {1000, 384, 20}, {3001, 33, 0},
+                 {5000, 64, 5}, {4096, 17, 1}, {1025, 768, 3}, {2500, 1, 0}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(shape); i++) {
+        struct set s;
+        set_make(&s, shape[i].n, shape[i].dim, shape[i].clusters);
+        struct hit *a = xmalloc(((size_t)shape[i].n + 20) * sizeof *a);
+        struct hit *b = xmalloc(((size_t)shape[i].n + 20) * sizeof *b);
+        float *x = xcalloc((size_t)shape[i].dim, sizeof *x);
+        static const int share[] = {1000, 999, 500, 100, 10, 1, 0};
+        for (size_t f = 0; f < ARRAY_LEN(share); f++) {
+            struct row_filter filter;
+            uint64_t *bits = some_rows(shape[i].n, share[f], &filter.n_allowed);
+            filter.bits = bits;
+            const struct row_filter *use = f ? &filter : NULL;
+            for (int q = 0; q < 4; q++) {
+                static const int64_t ks[] = {1, 10, 200, 0};
+                const int64_t k = ks[q] ? ks[q] : shape[i].n + 20;
+                a_query(&s, q, x);
+                const int64_t n = flat_search(&s.v, x, k, use, a);
+                assert_int_equal(n, brute(&s, x, k, f ? bits : NULL, b));
+                expect_equal(a, b, n);
+            }
+            free(bits);
+        }
+        free(a);
+        free(b);
+        free(x);
+        set_release(&s);
+    }
+}
+
+/* Vectors that are no unit vectors, zeros, and a query that is none: the bound must still hold. */
+static void flat_is_exact_off_the_sphere(void **state)
+{
+    (void)state;
+    enum { N = 3000, DIM = 40, K = 25 };
+    struct cache_writer *w;
+    struct cache_stamp stamp = {.count = N, .dim = DIM};
+    struct map map;
+    struct set s = {0};
+    struct vectors_builder *b = vectors_builder_new(DIM, NULL, NULL);
+    OK(cache_writer_open(NULL, &w, &err));
+    vectors_begin(b, w);
+    seed = 3;
+    for (int r = 0; r < N; r++) {
+        float x[DIM];
+        uint16_t half[DIM];
+        const float size = r % 50 == 0 ? 0 : powf(10, 1.5f * uniform());
+        for (int i = 0; i < DIM; i++)
+            x[i] = size * uniform();
+        kern.f32_to_f16(half, x, DIM);
+        vectors_add(b, r % 77 ? half : NULL);
+    }
+    OK(vectors_finish(b, &err));
+    OK(cache_writer_commit(w, &stamp, &map, &err));
+    OK(cachefile_of_map(map, "test", &s.file, &err));
+    OK(vectors_open(&s.file, N, DIM, &s.v, &err));
+    for (int q = 0; q < 20; q++) {
+        float x[DIM];
+        struct hit a[K], c[K];
+        for (int i = 0; i < DIM; i++)
+            x[i] = (float)q * uniform();
+        assert_int_equal(flat_search(&s.v, x, K, NULL, a), K);
+        brute(&s, x, K, NULL, c);
+        expect_equal(a, c, K);
+    }
+    vectors_builder_free(b);
+    set_release(&s);
+}
+
+struct graph {
+    struct cachefile file;
+    void *state;
+};
+
+static void graph_make(struct graph *g, const struct vectors *v)
+{
+    struct cache_writer *w;
+    struct cache_stamp stamp = {.count = v->n, .dim = v->dim};
+    struct map map;
+    OK(cache_writer_open(NULL, &w, &err));
+    OK(ann_hnsw.build(v, w, NULL, &err));
+    OK(cache_writer_commit(w, &stamp, &map, &err));
+    OK(cachefile_of_map(map, "graph", &g->file, &err));
+    OK(ann_hnsw.open(&g->file, v, &g->state, &err));
+}
+
+static void graph_release(struct graph *g)
+{
+    ann_hnsw.close(g->state);
+    cachefile_close(&g->file);
+}
+
+static void fail_on_problem(void *ctx, const char *what)
+{
+    (void)ctx;
+    fail_msg("%s", what);
+}
+
+static void count_problem(void *ctx, const char *what)
+{
+    (void)what;
+    ++*(int *)ctx;
+}
+
+/* ef is far below n here, so that the graph is walked and not scanned. */
+static void graph_has_recall(void **state)
+{
+    (void)state;
+    enum { N = 12000, K = 10, QUERIES = 60 };
+    struct set s;
+    struct graph g;
+    set_make(&s, N, 24, 60);
+    graph_make(&g, &s.v);
+    ann_hnsw.verify(g.state, &s.v, fail_on_problem, NULL);
+    static const int share[] = {1000, 900, 500, 100, 10, 1};
+    for (size_t f = 0; f < ARRAY_LEN(share); f++) {
+        struct row_filter filter;
+        uint64_t *bits = some_rows(N, share[f], &filter.n_allowed);
+        filter.bits = bits;
+        int64_t found = 0, want = 0;
+        for (int q = 0; q < QUERIES; q++) {
+            float x[24];
+            struct hit a[K], b[K];
+            a_query(&s, q, x);
+            const int64_t n = hnsw_walk(g.state, &s.v, x, K, f ? &filter : NULL, 100, a);
+            const int64_t m = brute(&s, x, K, f ? bits : NULL, b);
+            assert_int_equal(n, m);
+            for (int64_t i = 0; i < n; i++) {
+                assert_true(!f || bit_get(bits, a[i].row));
+                assert_true(a[i].score == vectors_dot(&s.v, x, a[i].row));
+                assert_true(i == 0 || a[i - 1].score >= a[i].score);
+                found += a[i].score >= b[m - 1].score;
+            }
+            want += m;
+        }
+        if ((double)found < 0.99 * (double)want)
+            fail_msg("with %d of 1000 rows allowed recall is %.4f", share[f],
+                     (double)found / (double)want);
+        free(bits);
+    }
+    graph_release(&g);
+    set_release(&s);
+}
+
+static void graph_of_few_rows(void **state)
+{
+    (void)state;
+    for (int64_t n = 1; n < 40; n += 13) {
+        struct set s;
+        struct graph g;
+        float x[8];
+        struct hit a[50], b[50];
+        set_make(&s, n, 8, 0);
+        graph_make(&g, &s.v);
+        a_query(&s, 1, x);
+        assert_int_equal(ann_hnsw.search(g.state, &s.v, x, 50, NULL, a), n);
+        brute(&s, x, 50, NULL, b);
+        expect_equal(a, b, n);
+        graph_release(&g);
+        set_release(&s);
+    }
+}
+
+/* A graph whose numbers are anything, under a footer that says they are right. */
+static void any_graph_is_safe(void **state)
+{
+    (void)state;
+    enum { N = 6000 };
+    struct set s;
+    struct graph g;
+    set_make(&s, N, 8, 0);
+    graph_make(&g, &s.v);
+    struct hit hit[10];
+    float x[8];
+    int told = 0;
+    for (int round = 0; round < 40; round++) {
+        struct map copy = {xmalloc(g.file.map.n), g.file.map.n};
+        struct cachefile bad = g.file;
+        void *st = NULL;
+        memcpy((void *)(uintptr_t)copy.p, g.file.map.p, copy.n);
+        bad.map = copy;
+        seed = (uint64_t)round + 1;
+        uint32_t *words = (uint32_t *)(uintptr_t)copy.p;
+        const size_t n_words = copy.n / 4, spoil = round < 20 ? 50 : n_words / 2;
+        for (size_t i = 0; i < spoil; i++) {
+            uniform();
+            words[16 + (seed >> 33) % (n_words - 16)] = (uint32_t)(seed >> (round % 3 * 12));
+        }
+        if (ann_hnsw.open(&bad, &s.v, &st, NULL) == 0) {
+            for (int q = 0; q < 3; q++) {
+                a_query(&s, q, x);
+                const int64_t n = hnsw_walk(st, &s.v, x, 10, NULL, 50, hit);
+                assert_int_equal(n, 10); /* the last resort is the scan */
+                for (int64_t i = 0; i < n; i++)
+                    assert_in_range(hit[i].row, 0, N - 1);
+            }
+            ann_hnsw.verify(st, &s.v, count_problem, &told);
+            ann_hnsw.close(st);
+        }
+        free((void *)(uintptr_t)copy.p);
+    }
+    assert_true(told > 0);
+    graph_release(&g);
+    set_release(&s);
+}
+
+static void kinds_are_chosen_by_size(void **state)
+{
+    (void)state;
+    assert_ptr_equal(ann_choose("auto", 10), &ann_flat);
+    assert_ptr_equal(ann_choose("auto", ANN_FLAT_ROWS_MAX), &ann_flat);
+    assert_ptr_equal(ann_choose("auto", ANN_FLAT_ROWS_MAX + 1), &ann_hnsw);
+    assert_ptr_equal(ann_choose("hnsw", 10), &ann_hnsw);
+    assert_null(ann_choose("tree", 10));
+}
+
+static int start(void **state)
+{
+    struct err err = {0};
+    (void)state;
+    return kernels_init(&err);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(best_of_many),      cmocka_unit_test(int8_errors_are_bounded),
+        cmocka_unit_test(flat_is_exact),     cmocka_unit_test(flat_is_exact_off_the_sphere),
+        cmocka_unit_test(graph_has_recall),  cmocka_unit_test(graph_of_few_rows),
+        cmocka_unit_test(any_graph_is_safe), cmocka_unit_test(kinds_are_chosen_by_size),
+    };
+    return cmocka_run_group_tests(tests, start, NULL);
+}
