@@ -3,6 +3,7 @@
 #include "cli/engine.h"
 #include "cli/output.h"
 #include "encoder/train/train.h"
+#include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/stop.h"
 
@@ -97,10 +98,110 @@ static int eval_similarity(const struct args *a, struct err *err)
     return rc;
 }
 
+/* ---- search
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+static const char *const mode_names[] = {
+    [SEARCH_HYBRID] = "hybrid", [SEARCH_VECTOR] = "vector", [SEARCH_KEYWORD] = "keyword"};
+static const enum search_mode mode_order[] = {SEARCH_KEYWORD, SEARCH_VECTOR, SEARCH_HYBRID};
+
+static void search_json(const struct engine *e, const struct evaluate_report *r, struct str *out)
+{
+    struct json_writer w;
+    json_begin(&w, out);
+    jw_ktext(&w, "task", "search");
+    jw_ktext(&w, "model", e->from.name);
+    jw_kint(&w, "queries", r->queries);
+    jw_kint(&w, "documents", r->documents);
+    jw_key(&w, "modes");
+    jw_object(&w);
+    for (size_t i = 0; i < ARRAY_LEN(mode_order); i++) {
+        const struct metrics *m = &r->mode[mode_order[i]];
+        jw_key(&w, mode_names[mode_order[i]]);
+        jw_object(&w);
+        jw_kfloat(&w, "ndcg@10", m->ndcg10, 6);
+        jw_kfloat(&w, "recall@10", m->recall10, 6);
+        jw_kfloat(&w, "recall@100", m->recall100, 6);
+        jw_kfloat(&w, "mrr@10", m->mrr10, 6);
+        jw_kfloat(&w, "map", m->map, 6);
+        jw_end(&w);
+    }
+    jw_end(&w);
+    jw_kfloat(&w, "ann_recall@10", r->ann_recall10, 6);
+    jw_key(&w, "latency_ms");
+    jw_object(&w);
+    jw_kfloat(&w, "p50", r->p50_ms, 4);
+    jw_kfloat(&w, "p95", r->p95_ms, 4);
+    json_finish(&w);
+}
+
+static void search_text_report(const struct engine *e, const struct evaluate_report *r,
+                               struct str *out)
+{
+    str_printf(out, "%s: %lld queries over %lld documents\n\n", e->from.name, (long long)r->queries,
+               (long long)r->documents);
+    str_puts(out, "mode      nDCG@10  recall@10  recall@100  MRR@10     MAP\n");
+    for (size_t i = 0; i < ARRAY_LEN(mode_order); i++) {
+        const struct metrics *m = &r->mode[mode_order[i]];
+        str_printf(out, "%-8s  %7.4f  %9.4f  %10.4f  %6.4f  %6.4f\n", mode_names[mode_order[i]],
+                   m->ndcg10, m->recall10, m->recall100, m->mrr10, m->map);
+    }
+    str_printf(out,
+               "\nrecall@10 of the vector index against exact search: %.4f\nlatency: %.2f ms "
+               "median, %.2f ms 95th percentile\n",
+               r->ann_recall10, r->p50_ms, r->p95_ms);
+}
+
+/* A folder of our own below TMPDIR, removed afterwards. */
+static char *scratch_folder(struct err *err)
+{
+    const char *tmp = getenv("TMPDIR");
+    char *dir = path_join(tmp && *tmp ? tmp : "/tmp", "semsearch-eval-XXXXXX");
+    if (mkdtemp(dir))
+        return dir;
+    err_errno(err, "cannot make a scratch folder '%s'", dir);
+    err_hint(err, "set TMPDIR to a folder with room");
+    free(dir);
+    return NULL;
+}
+
+static int eval_search(const struct args *a, struct err *err)
+{
+    struct engine e = {0};
+    struct evaluate_report r = {0};
+    struct bar bar;
+    char *scratch = scratch_folder(err);
+    if (!scratch)
+        return -1;
+    const struct evaluate_options o = {
+        .data = a->data, .qrels = a->qrels, .run = a->run, .scratch = scratch, .chunk = a->chunk};
+    int rc = engine_open(a, a->model, &e, err);
+    if (rc == 0)
+        rc = engine_embedder(&e, err);
+    bar_init(&bar, a);
+    if (rc == 0)
+        rc = evaluate_search(&o, e.embedder, &bar.sink, &r, err);
+    bar_end(&bar);
+    if (rc == 0) {
+        struct str out = {0};
+        if (a->json || a->jsonl)
+            search_json(&e, &r, &out);
+        else
+            search_text_report(&e, &r, &out);
+        out_str(&out);
+    }
+    engine_close(&e);
+    if (dir_remove_tree(scratch, NULL))
+        note("cannot remove the scratch folder '%s'", scratch);
+    free(scratch);
+    return rc;
+}
+
 static const struct {
     const char *name;
     int (*run)(const struct args *a, struct err *err);
-} tasks[] = {{"sentence-similarity", eval_similarity}};
+} tasks[] = {{"search", eval_search}, {"sentence-similarity", eval_similarity}};
 
 int cmd_eval(const struct args *a, struct err *err)
 {
