@@ -105,6 +105,14 @@ V_INLINE vf v_round(vf x)
     return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
+V_INLINE vf v_pick(const float *table, vf shifted)
+{
+    const __m256i i = _mm256_castps_si256(shifted); /* bit 3 chooses the half: moved to the sign */
+    const vf low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), i);
+    const vf high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), i);
+    return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(i, 28)));
+}
+
 /* 2^n for integers n in [-126, 127] */
 V_INLINE vf v_power2(__m256i n)
 {

@@ -101,6 +101,10 @@ V_INLINE vf v_round(vf x)
 {
     return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
+V_INLINE vf v_pick(const float *table, vf shifted)
+{
+    return _mm512_permutexvar_ps(_mm512_castps_si512(shifted), _mm512_loadu_ps(table));
+}
 V_INLINE vf v_scale2(vf x, vf n)
 {
     return _mm512_scalef_ps(x, n);

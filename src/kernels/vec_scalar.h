@@ -95,11 +95,18 @@ V_INLINE float v_hmax(vf a)
 /* The nearest integer, for |x| < 2^22: adding and taking away 1.5 * 2^23 rounds to nearest even. */
 V_INLINE vf v_round(vf x)
 {
-    volatile const float shifted = x + 12582912.0F;
-    return shifted - 12582912.0F;
+    return (x + 12582912.0F) - 12582912.0F;
 }
 
-/* x * 2^n for integer-valued n in [-126, 128]. Two factors, because 2^128 alone is no float. */
+/* table[i] of sixteen, i the last four bits of the representation of `shifted`: a number 0..15 to
+ * which 1.5 * 2^23 was added. */
+V_INLINE vf v_pick(const float *table, vf shifted)
+{
+    return table[bits_of_float(shifted) & 15U];
+}
+
+/* x * 2^n for integer-valued n in [-250, 128]. Two factors, because 2^128 alone is no float
+ * (and 2^-127 no normal one). */
 V_INLINE vf v_scale2(vf x, vf n)
 {
     const int32_t half = (int32_t)n >> 1, rest = (int32_t)n - half;
