@@ -8,6 +8,11 @@
 #include <string.h>
 #include <strings.h>
 
+const char *span_find(struct span s, const char *needle)
+{
+    return s.n ? memmem(s.p, s.n, needle, strlen(needle)) : NULL;
+}
+
 bool line_next(struct span text, size_t *pos, struct line *out)
 {
     if (*pos >= text.n)

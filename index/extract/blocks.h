@@ -7,6 +7,9 @@
 
 #include "index/doc.h"
 
+/* Where `needle` begins in s, NULL: nowhere (also for an empty span without a pointer). */
+const char *span_find(struct span s, const char *needle);
+
 /* The line that begins at *pos (line end excluded, '\r' too); false at the end of the text. */
 struct line {
     size_t start, end; /* bytes of the text */

@@ -139,7 +139,7 @@ void adapt_epub(struct job *job, struct extract_result *r)
         char *opf = package_path(&m);
         const struct span drm = members_span(&m, "META-INF/encryption.xml");
         /* fonts alone are often obfuscated; encrypted pages are what cannot be read */
-        if (memmem(drm.p, drm.n, "html", 4))
+        if (span_find(drm, "html"))
             result_fail(r, NULL, "protected by DRM");
         else if (!members_find(&m, opf))
             result_fail(r, NULL, "broken book (no package)");

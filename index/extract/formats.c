@@ -6,6 +6,8 @@
  */
 #include "index/extract/formats.h"
 
+#include "index/extract/blocks.h"
+
 #include "src/base/mem.h"
 
 #include <stdint.h>
@@ -190,7 +192,7 @@ static const struct {
 static bool is_pdf(struct span head)
 {
     const struct span first = span_sub(head, 0, 1024); /* readers accept junk before the header */
-    return memmem(first.p, first.n, "%PDF-", 5) != NULL;
+    return span_find(first, "%PDF-") != NULL;
 }
 
 static const struct format *by_magic(struct span head)
@@ -289,13 +291,13 @@ static const struct format *by_beginning(struct span head)
         head = span_sub(head, 3, head.n);
     if (span_starts(head, "#!"))
         return format_find(has_interpreter(head) ? "code" : "text");
-    if (span_starts(head, "From ") && memmem(head.p, head.n, "\nFrom: ", 7))
+    if (span_starts(head, "From ") && span_find(head, "\nFrom: "))
         return format_find("mbox");
     const struct span s = span_trim(head);
     if (starts_nocase(s, "<!doctype html") || starts_nocase(s, "<html"))
         return format_find("html");
     if (span_starts(s, "<?xml"))
-        return format_find(memmem(s.p, s.n, "<html", 5) ? "html" : "xml");
+        return format_find(span_find(s, "<html") ? "html" : "xml");
     if (span_starts(s, "WEBVTT"))
         return format_find("subtitle");
     if (looks_like_mail(head))

@@ -291,10 +291,12 @@ static bool read_from(xmlNode *root, bool with_nav, int page, struct doc *d)
     struct walk k = {.w = {.d = d, .page = page}, .with_nav = with_nav};
     const size_t text_n = d->text.n, first = d->n_blocks;
     walk_tree(root, &k);
-    const struct doc added = {
-        .text = d->text, .block = d->block + first, .n_blocks = d->n_blocks - first};
-    if (first < d->n_blocks && blocks_have_text(&added))
-        return true;
+    if (d->n_blocks > first) {
+        const struct doc added = {
+            .text = d->text, .block = d->block + first, .n_blocks = d->n_blocks - first};
+        if (blocks_have_text(&added))
+            return true;
+    }
     doc_truncate(d, text_n, first);
     return false;
 }
@@ -305,8 +307,7 @@ static bool read_from(xmlNode *root, bool with_nav, int page, struct doc *d)
 static bool says_xhtml(struct span html)
 {
     const struct span head = span_sub(html, 0, 1024);
-    return span_starts(span_trim(head), "<?xml") ||
-           memmem(head.p, head.n, "http://www.w3.org/1999/xhtml", 28);
+    return span_starts(span_trim(head), "<?xml") || span_find(head, "http://www.w3.org/1999/xhtml");
 }
 
 static xmlDoc *parse(struct span html)

@@ -221,7 +221,7 @@ void adapt_odf(struct job *job, struct extract_result *r)
     if (unpack_archive(file, wanted, job->budget, &parts, r)) {
         const struct span manifest = members_span(&parts, "META-INF/manifest.xml");
         const struct span content = members_span(&parts, "content.xml");
-        if (memmem(manifest.p, manifest.n, "encryption-data", 15)) {
+        if (span_find(manifest, "encryption-data")) {
             result_fail(r, "save it without a password", "password-protected");
         } else {
             meta_title(members_span(&parts, "meta.xml"), &r->doc);

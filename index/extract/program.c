@@ -236,7 +236,7 @@ static void unescape(struct span s, struct str *out)
 
 static struct span between(struct span s, const char *a, const char *b)
 {
-    const char *from = memmem(s.p, s.n, a, strlen(a));
+    const char *from = span_find(s, a);
     if (!from)
         return (struct span){0};
     from += strlen(a);
@@ -247,7 +247,7 @@ static struct span between(struct span s, const char *a, const char *b)
 /* Takes the HTML head and foot off pdftotext's output; the text between is not escaped. */
 static struct span strip_html(struct span s, struct doc *d)
 {
-    const char *pre = memmem(s.p, s.n, "<pre>\n", 6);
+    const char *pre = span_find(s, "<pre>\n");
     if (!span_starts(s, "<!DOCTYPE html") || !pre)
         return s;
     const struct span head = {s.p, (size_t)(pre - s.p)};
@@ -292,10 +292,10 @@ static void explain(const struct format *f, int status, struct span errs, size_t
                     limits->cpu_seconds);
     else if (WIFSIGNALED(status))
         result_fail(r, NULL, "%s crashed (signal %d)", f->info.program, WTERMSIG(status));
-    else if (memmem(errs.p, errs.n, "assword", 7) || memmem(errs.p, errs.n, "ncrypt", 6))
+    else if (span_find(errs, "assword") || span_find(errs, "ncrypt"))
         result_fail(r, "remove the password, for instance by printing to a new file",
                     "password-protected");
-    else if (memmem(errs.p, errs.n, "emory", 5))
+    else if (span_find(errs, "emory"))
         result_fail(r, NULL, "needs more than %s of memory", size_text(limits->memory_bytes, size));
     else if (WEXITSTATUS(status) == 127)
         result_fail(r, NULL, "%s cannot be started", f->info.program);

@@ -175,8 +175,7 @@ static bool all_digits(struct span s)
 static bool is_time_line(struct span s)
 {
     return s.n && s.p[0] >= '0' && s.p[0] <= '9' &&
-           (memmem(s.p, s.n, "-->", 3) ||
-            (s.n > 10 && s.p[1] == ':' && memchr(s.p, ',', s.n))); /* sbv */
+           (span_find(s, "-->") || (s.n > 10 && s.p[1] == ':' && memchr(s.p, ',', s.n))); /* sbv */
 }
 
 /* A cue's words are a block; its number and times are in none. */

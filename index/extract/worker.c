@@ -202,7 +202,7 @@ static void act_fault(const char *fault)
         for (;;)
             memset(xmalloc(1 << 24), 1, 1 << 24);
     else if (strcmp(fault, "spin") == 0)
-        for (volatile int i = 0;; i = i + 1)
+        for (volatile unsigned i = 0;; i = i + 1)
             continue;
     else if (strcmp(fault, "hang") == 0)
         for (;;)

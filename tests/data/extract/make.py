@@ -286,5 +286,39 @@ def main():
     write('marked.txt', b'\xef\xbb\xbfThe mark has three bytes.\n')
 
 
+# ---- fuzzing seeds: samples behind the byte that chooses the adapter (tests/fuzz/fuzz_extract_*.c) ------
+
+def seeds():
+    def part(sample, name):
+        with zipfile.ZipFile(os.path.join(HERE, sample)) as z:
+            return z.read(name)
+
+    def sample(name):
+        with open(os.path.join(HERE, name), 'rb') as f:
+            return f.read()
+
+    targets = {
+        'text': [(1, sample('notes.md')), (2, sample('guide.rst')), (3, sample('manual.adoc')), (4, sample('todo.org')),
+                 (5, sample('paper.tex')), (6, sample('stack.py')), (7, sample('table.csv')[:300]), (8, sample('records.jsonl')),
+                 (9, sample('settings.json')), (10, sample('film.srt')), (0, sample('wide.txt')), (0, sample('latin1.txt'))],
+        'markup': [(0, sample('page.html')), (0, sample('koi8.html')), (1, sample('letter.rtf')),
+                   (2, part('walks.epub', 'OEBPS/two.xhtml'))],
+        'mail': [(0, sample('letter.eml')), (1, sample('list.mbox')), (2, sample('study.ipynb'))],
+        'archive': [(0, sample('kettle.docx')), (0, sample('files.zip')), (1, sample('lamp.txt.gz')), (1, sample('lamp.txt.zst')),
+                    (1, sample('files.tar.gz')), (0, sample('locked.xlsx'))],
+        'office': [(0, part('kettle.docx', 'word/document.xml')), (1, part('kettle.docx', 'word/styles.xml')),
+                   (2, part('birds.pptx', 'ppt/slides/slide2.xml')), (3, part('samples.xlsx', 'xl/worksheets/sheet1.xml')),
+                   (4, part('samples.xlsx', 'xl/sharedStrings.xml')), (5, part('bees.odt', 'content.xml')),
+                   (6, part('walks.epub', 'OEBPS/book.opf')), (7, part('walks.epub', 'OEBPS/two.xhtml'))],
+    }
+    for target, items in targets.items():
+        folder = os.path.join(HERE, '..', '..', 'fuzz', 'seeds', 'extract_' + target)
+        os.makedirs(folder, exist_ok=True)
+        for i, (choice, data) in enumerate(items):
+            with open(os.path.join(folder, '%02d' % i), 'wb') as f:
+                f.write(bytes([choice]) + data)
+
+
 if __name__ == '__main__':
     main()
+    seeds()
