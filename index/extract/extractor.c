@@ -315,17 +315,28 @@ static enum received receive_body(struct extractor *x, const struct wire_reply *
     return got == GOT ? receive(x, r->hint, h->hint_n, deadline) : got;
 }
 
-/* The bytes that the worker unpacked (a PDF inside a .gz), as a file for the program. */
-static int memory_file(struct span bytes, struct err *err)
+/* A file without a name for the program: the bytes that the worker unpacked (a PDF inside a .gz),
+ * or a copy of the whole file for programs that must open their input again, which the sandbox
+ * allows for nothing that has a path. */
+static int memory_file(struct span unpacked, int fd, struct err *err)
 {
-    const int fd = memfd_create("semsearch", MFD_CLOEXEC);
-    if (fd < 0)
+    struct str copy = {0};
+    const int memory = memfd_create("semsearch", MFD_CLOEXEC);
+    if (memory < 0)
         return err_errno(err, "cannot make a file in memory");
-    if (fd_write_all(fd, bytes.p, bytes.n, err) < 0) {
-        close(fd);
-        return -1;
+    int rc = 0;
+    if (unpacked.n == 0) {
+        rc = lseek(fd, 0, SEEK_SET) < 0 ? err_errno(err, "cannot rewind the file")
+                                        : fd_read_all(fd, (size_t)1 << 30, &copy, err);
+        unpacked = str_view(&copy);
     }
-    return fd;
+    if (rc == 0)
+        rc = fd_write_all(memory, unpacked.p, unpacked.n, err);
+    str_release(&copy);
+    if (rc == 0)
+        return memory;
+    close(memory);
+    return -1;
 }
 
 static int run_program(struct extractor *x, const struct format *f, int fd,
@@ -337,7 +348,8 @@ static int run_program(struct extractor *x, const struct format *f, int fd,
         result_fail(r, NULL, "the parser gave a broken answer");
         return 0;
     }
-    if (r->doc.text.n && (inner = memory_file(str_view(&r->doc.text), err)) < 0)
+    const bool by_name = f->info.kind != KIND_PDF; /* pdftotext reads a stream */
+    if ((r->doc.text.n || by_name) && (inner = memory_file(str_view(&r->doc.text), fd, err)) < 0)
         return -1;
     extract_result_release(r);
     const int rc = program_extract(x->worker, f, &x->limits, inner >= 0 ? inner : fd, r, err);

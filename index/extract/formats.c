@@ -70,7 +70,7 @@ static const struct format table[] = {
     ROW(FAMILY_ODF, "ods", 1, KIND_SHEET, "ods ots"),
     ROW(FAMILY_EPUB, "epub", 1, KIND_EBOOK, "epub"),
     PROGRAM_ROW("pdf", 1, KIND_PDF, "pdf", "pdftotext", "poppler-utils"),
-    PROGRAM_ROW("doc", 1, KIND_DOCUMENT, "doc dot", "antiword", "antiword"),
+    PROGRAM_ROW("doc", 1, KIND_DOCUMENT, "doc dot", "catdoc", "catdoc"),
     PROGRAM_ROW("ppt", 1, KIND_SLIDES, "ppt pps", "catppt", "catdoc"),
     PROGRAM_ROW("xls", 1, KIND_SHEET, "xls xlt", "xls2csv", "catdoc"),
     ROW(FAMILY_PACKED, "packed", 1, KIND_ARCHIVE, "gz zst xz bz2 lzma lz4 z"),

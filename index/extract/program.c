@@ -77,11 +77,12 @@ static char **run_arguments(const char *worker, const struct extract_limits *lim
                             const char *path, const char *program)
 {
     static const char *const pdf[] = {"-enc", "UTF-8", "-htmlmeta", "-", "-", NULL};
-    static const char *const doc[] = {"-m", "UTF-8.txt", "-w", "0", "-", NULL};
-    static const char *const cat[] = {"-d", "utf-8", NULL};
-    const char *const *own = strcmp(program, "pdftotext") == 0  ? pdf
-                             : strcmp(program, "antiword") == 0 ? doc
-                                                                : cat;
+    /* these seek in their input, so they are given a name for it */
+    static const char *const doc[] = {"-w", "-d", "utf-8", "/dev/stdin", NULL};
+    static const char *const other[] = {"-d", "utf-8", "/dev/stdin", NULL};
+    const char *const *own = strcmp(program, "pdftotext") == 0 ? pdf
+                             : strcmp(program, "catdoc") == 0  ? doc
+                                                               : other;
     char **argv = xcalloc(16, sizeof *argv);
     size_t n = 0;
     argv[n++] = xstrdup(worker);
@@ -262,8 +263,20 @@ static struct span strip_html(struct span s, struct doc *d)
     return body;
 }
 
-/* One run of paragraphs a page; `form feed` ends a page. */
-static void pages_to_doc(struct span text, struct doc *d, bool paged)
+/* The blocks of one page: catdoc prints a paragraph a line, xls2csv a row a line. */
+static void page_blocks(struct doc *d, size_t from, size_t to, int page)
+{
+    enum { ROWS_BYTES = 600 };
+    if (d->kind == KIND_DOCUMENT)
+        blocks_lines(d, BLOCK_PARAGRAPH, from, to, page, 1);
+    else if (d->kind == KIND_SHEET)
+        blocks_lines(d, BLOCK_TABLE, from, to, page, ROWS_BYTES);
+    else
+        blocks_paragraphs(d, from, to, page);
+}
+
+/* A form feed ends a page, a slide, a sheet; documents of catdoc have no pages. */
+static void pages_to_doc(struct span text, struct doc *d)
 {
     utf8_sanitize(text, &d->text);
     if (!d->text.p)
@@ -272,13 +285,10 @@ static void pages_to_doc(struct span text, struct doc *d, bool paged)
         if (d->text.p[i] == '\0')
             d->text.p[i] = ' ';
     struct span rest = str_view(&d->text), page;
-    int number = 1;
-    while (paged && span_split(&rest, '\f', &page)) {
+    for (int number = 1; span_split(&rest, '\f', &page); number++) {
         const size_t from = (size_t)(page.p - d->text.p);
-        blocks_paragraphs(d, from, from + page.n, number++);
+        page_blocks(d, from, from + page.n, d->kind == KIND_DOCUMENT ? 0 : number);
     }
-    if (!paged)
-        blocks_paragraphs(d, 0, d->text.n, 0);
     blocks_finish(d);
 }
 
@@ -315,8 +325,7 @@ static void digest(const struct format *f, int status, struct span out, struct s
     d->kind = f->info.kind;
     d->extractor = xasprintf("%s %d", f->info.program, f->version);
     d->text.max = limits->output_bytes;
-    pages_to_doc(f->info.kind == KIND_PDF ? strip_html(out, d) : out, d,
-                 f->info.kind == KIND_PDF || f->info.kind == KIND_SLIDES);
+    pages_to_doc(f->info.kind == KIND_PDF ? strip_html(out, d) : out, d);
     if (WIFSIGNALED(status) || !blocks_have_text(d))
         explain(f, status, errs, out.n, limits, r);
     if (r->state != EXTRACT_OK)

@@ -1,4 +1,4 @@
-/* program.h - runs a helper program (pdftotext, antiword) on a file, confined.
+/* program.h - runs a helper program (pdftotext, catdoc) on a file, confined.
  *
  * The program is started through `semsearch-extract --run`, which sets the limits, cuts off network
  * and writing, and then executes it. The file is its standard input, never an argument: no file
