@@ -161,6 +161,8 @@ int db_corrupt(struct store *s, struct err *err, const char *fmt, ...)
 
 sqlite3_stmt *db_query(struct store *s, enum query id, struct err *err)
 {
+    if (s->frozen && reader_refresh(s, err))
+        return NULL;
     if (!s->stmt[id] && sqlite3_prepare_v3(s->db, query_sql[id], -1, SQLITE_PREPARE_PERSISTENT,
                                            &s->stmt[id], NULL) != SQLITE_OK) {
         db_fail(s, err);

@@ -106,8 +106,8 @@ struct store {
     int lock_fd; /* the writer's, else -1 */
     sqlite3 *db;
     sqlite3_stmt *stmt[Q_COUNT];
-    bool frozen;           /* read without any lock (the folder takes no writing): see open.c */
-    struct stat db_seen;   /* frozen: what the file was when opened */
+    bool frozen; /* read without any lock (the folder takes no writing): see open.c */
+    struct stat db_seen, wal_seen; /* frozen: what the files were when opened */
     bool in_transaction;   /* between store_begin and store_commit, or inside an operation */
     bool passages_changed; /* in this transaction */
     struct counters now;   /* of the running transaction */
@@ -231,6 +231,9 @@ int file_replace(const char *from, const char *to, struct err *err) WARN_UNUSED;
 struct store *store_new(const char *dir, enum store_mode mode); /* not connected yet */
 /* Connects s to the file at s->path as s->mode asks, and checks that it is ours. */
 int file_connect(struct store *s, struct err *err) WARN_UNUSED;
+
+/* A frozen reader connects anew when the files have changed; between statements only. */
+int reader_refresh(struct store *s, struct err *err) WARN_UNUSED;
 
 /* ---- checking and repair ---- */
 

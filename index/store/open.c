@@ -32,9 +32,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 10000 };
+enum { WAIT_MS = 10000, MARK_TRIES = 40 };
 
 static int run(sqlite3 *db, const char *sql)
 {
@@ -163,15 +164,6 @@ static int connect_writer(struct store *s, struct err *err)
     return 0;
 }
 
-static off_t wal_bytes(const struct store *s)
-{
-    char *wal = xasprintf("%s-wal", s->path);
-    struct stat st;
-    const off_t n = stat(wal, &st) == 0 ? st.st_size : 0;
-    free(wal);
-    return n;
-}
-
 /* Ways 2 and 3 are worth trying after refusals to write, to open or to make files. */
 static bool refused(const struct store *s)
 {
@@ -180,26 +172,77 @@ static bool refused(const struct store *s)
            code == SQLITE_FULL || code == SQLITE_PERM || code == SQLITE_PROTOCOL;
 }
 
+static const char reader_setup[] = "PRAGMA cell_size_check=1;PRAGMA cache_size=-8192";
+
+/* Way 2. Beside a living writer SQLite must find a mark of that writer in the shared index, which
+ * is missing for a moment after a first commit. */
+static int connect_read_only_shm(struct store *s, struct err *err)
+{
+    for (int i = 0;; i++) {
+        if (connect_as(s, "readonly_shm=1", NULL, reader_setup, err) == 0)
+            return 0;
+        if (i == MARK_TRIES || !s->db ||
+            sqlite3_extended_errcode(s->db) != SQLITE_READONLY_CANTINIT)
+            return -1;
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    }
+}
+
+static void see(const struct store *s, struct stat *db, struct stat *wal)
+{
+    char *wal_path = xasprintf("%s-wal", s->path);
+    *db = *wal = (struct stat){0};
+    if (stat(s->path, db) || stat(wal_path, wal))
+        errno = 0;
+    free(wal_path);
+}
+
+/* Way 3. */
+static int connect_frozen(struct store *s, struct err *err)
+{
+    see(s, &s->db_seen, &s->wal_seen);
+    const int rc = s->wal_seen.st_size == 0
+                       ? connect_as(s, "immutable=1", NULL, reader_setup, err)
+                       : connect_as(s, "", "unix-none",
+                                    "PRAGMA locking_mode=EXCLUSIVE;PRAGMA cell_size_check=1", err);
+    s->frozen = rc == 0;
+    return rc;
+}
+
 static int connect_reader(struct store *s, struct err *err)
 {
-    static const char setup[] = "PRAGMA cell_size_check=1;PRAGMA cache_size=-8192";
     struct err first = {0};
     s->frozen = false;
-    if (connect_as(s, "", NULL, setup, &first) == 0)
+    if (connect_as(s, "", NULL, reader_setup, &first) == 0)
         return 0;
-    if (refused(s) && connect_as(s, "readonly_shm=1", NULL, setup, err) == 0)
+    if (refused(s) && connect_read_only_shm(s, err) == 0)
         return 0;
-    if (refused(s)) {
-        const bool wal = wal_bytes(s) > 0;
-        s->frozen = true;
-        if (stat(s->path, &s->db_seen) == 0 &&
-            connect_as(s, wal ? "" : "immutable=1", wal ? "unix-none" : NULL,
-                       wal ? "PRAGMA locking_mode=EXCLUSIVE;PRAGMA cell_size_check=1" : setup,
-                       err) == 0)
-            return 0;
-    }
+    if (refused(s) && connect_frozen(s, err) == 0)
+        return 0;
     if (err)
         *err = first;
+    return -1;
+}
+
+static bool same(const struct stat *a, const struct stat *b)
+{
+    return a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+int reader_refresh(struct store *s, struct err *err)
+{
+    struct stat db, wal;
+    see(s, &db, &wal);
+    if ((same(&db, &s->db_seen) && same(&wal, &s->wal_seen)) || !sqlite3_get_autocommit(s->db))
+        return 0;
+    for (sqlite3_stmt *q = sqlite3_next_stmt(s->db, NULL); q; q = sqlite3_next_stmt(s->db, q))
+        if (sqlite3_stmt_busy(q))
+            return 0;
+    if (connect_reader(s, err) == 0)
+        return 0;
+    s->frozen = true; /* the next call tries again */
+    s->db_seen = (struct stat){0};
     return -1;
 }
 

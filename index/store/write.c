@@ -106,6 +106,11 @@ static int commit(struct store *s, struct err *err)
         return -1;
     }
     s->in_transaction = false;
+    /* Any read marks our place in the shared index of the WAL: readers that may not write need it.
+     */
+    struct counters again;
+    if (counters_read(s, &again, err))
+        return -1;
     return clock_ms() - s->synced_ms > SYNC_MS ? wal_sync(s, err) : 0;
 }
 

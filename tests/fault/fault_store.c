@@ -97,20 +97,24 @@ struct scenario {
     const char *name;
     enum store_mode mode;
     int step[10]; /* ended by -1 */
-    bool prepared, damaged;
+    bool prepared;
+    bool live; /* the prepared index is that of a writer who was killed: half of it is in the WAL */
+    bool damaged;
     bool must_not_notice; /* no fault at all may be seen: readers never write */
 };
 
 static const struct scenario scenarios[] = {
-    {"create", STORE_CREATE, {OPEN, PUT, CLOSE, -1}, false, false, false},
+    {"create", STORE_CREATE, {OPEN, PUT, CLOSE, -1}, false, false, false, false},
     {"write",
      STORE_WRITE,
      {OPEN, PUT, REPLACE, GROUP, PRUNE, SET, STREAM, CLOSE, -1},
      true,
+     true,
      false,
      false},
-    {"salvage", STORE_WRITE, {SALVAGE, OPEN, PUT, CLOSE, -1}, true, true, false},
-    {"read", STORE_READ, {OPEN, DIGEST, CLOSE, -1}, true, false, true},
+    {"salvage", STORE_WRITE, {SALVAGE, OPEN, PUT, CLOSE, -1}, true, false, true, false},
+    {"read", STORE_READ, {OPEN, DIGEST, CLOSE, -1}, true, false, false, true},
+    {"read-live", STORE_READ, {OPEN, DIGEST, CLOSE, -1}, true, true, false, true},
 };
 
 static int child(const struct scenario *sc, const char *dir)
@@ -161,17 +165,6 @@ static void check(bool ok, const char *what, const char *detail)
     exit(1);
 }
 
-static void prepare(const char *dir)
-{
-    struct err err = {0};
-    struct store *s;
-    check(store_open(dir, STORE_CREATE, NULL, &s, &err) == 0, "prepare", err.msg);
-    check(store_meta_set(s, "fingerprint", "f", &err) == 0, "prepare", err.msg);
-    for (int i = 0; i < N_DOCS; i++)
-        check(sample_put(s, i, 1, &err) == 0, "prepare", err.msg);
-    store_close(s);
-}
-
 static void copy_file(const char *from, const char *to, const char *name, bool damage)
 {
     char *path = path_join(from, name);
@@ -183,6 +176,25 @@ static void copy_file(const char *from, const char *to, const char *name, bool d
     }
     str_release(&bytes);
     free(path);
+}
+
+/* Two indexes of the same contents: a closed one, and one as a killed writer leaves it. */
+static void prepare(const char *dir, const char *live)
+{
+    struct err err = {0};
+    struct store *s;
+    check(store_open(dir, STORE_CREATE, NULL, &s, &err) == 0, "prepare", err.msg);
+    check(store_meta_set(s, "fingerprint", "f", &err) == 0, "prepare", err.msg);
+    for (int i = 0; i < N_DOCS; i++) {
+        if (i == N_DOCS / 2) {
+            store_close(s);
+            check(store_open(dir, STORE_WRITE, NULL, &s, &err) == 0, "prepare", err.msg);
+        }
+        check(sample_put(s, i, 1, &err) == 0, "prepare", err.msg);
+    }
+    copy_file(dir, live, "index.db", false);
+    copy_file(dir, live, "index.db-wal", false);
+    store_close(s);
 }
 
 /* Runs the child; its acknowledged steps as bits. */
@@ -284,7 +296,8 @@ static const struct plan plans[] = {
     {"memory", "once", "ENOMEM", "alloc"},
 };
 
-static void run_plan(const struct scenario *sc, const struct plan *p, const char *model)
+static void run_plan(const struct scenario *sc, const struct plan *p, const char *model,
+                     const char *live)
 {
     char *report = path_join(top, "report"), *work = path_join(top, "work"), at[16], line[128];
     setenv("FAILIO_MODE", p->mode, 1);
@@ -301,7 +314,9 @@ static void run_plan(const struct scenario *sc, const struct plan *p, const char
             check(dir_remove_tree(work, &err) == 0, "clean", err.msg);
         check(dir_make(work, &err) == 0, "make", err.msg);
         if (sc->prepared)
-            copy_file(model, work, "index.db", sc->damaged);
+            copy_file(sc->live ? live : model, work, "index.db", sc->damaged);
+        if (sc->live)
+            copy_file(live, work, "index.db-wal", false);
         snprintf(at, sizeof at, "%d", n);
         setenv("FAILIO_AT", at, 1);
         snprintf(line, sizeof line, "%s, %s at call %d", sc->name, p->name, n);
@@ -319,7 +334,7 @@ static void run_plan(const struct scenario *sc, const struct plan *p, const char
         check(fine || asked, "the run ended with status", at);
         check_after(sc, work, acks);
     }
-    printf("%-8s %-10s sound after each of %d runs\n", sc->name, p->name, n - 1);
+    printf("%-9s %-10s sound after each of %d runs\n", sc->name, p->name, n - 1);
     free(report);
     free(work);
 }
@@ -340,15 +355,16 @@ int main(int argc, char **argv)
         setenv("TMPDIR", "/dev/shm", 1);
     self_path = path_absolute("/proc/self/exe", &err);
     top = tempdir_new();
-    char *model = path_join(top, "model");
-    prepare(model);
+    char *model = path_join(top, "model"), *live = path_join(top, "live");
+    prepare(model, live);
     for (size_t i = 0; i < ARRAY_LEN(scenarios); i++)
         for (size_t k = 0; k < ARRAY_LEN(plans); k++)
             if ((argc < 3 || strcmp(argv[2], scenarios[i].name) == 0) &&
                 (argc < 4 || strcmp(argv[3], plans[k].name) == 0))
-                run_plan(&scenarios[i], &plans[k], model);
+                run_plan(&scenarios[i], &plans[k], model, live);
     tempdir_free(top);
     free(model);
+    free(live);
     free(self_path);
     free(library);
     return 0;
