@@ -47,7 +47,8 @@ struct gemm_f32 {
 /* Attention of one head of one sequence: out[i] = softmax(scale * q[i].k[j] over j in the window) *
  * v, rows i in [row0, row1). q, k, v: [n, head_dim] with their strides; window < 0: all keys, else
  * |i - j| <= window. `scratch` has attention_scratch_floats(n, head_dim) floats. If probs is not
- * NULL, row i of it ([n, n]) receives the weights. */
+ * NULL, row i of it ([n, n]) receives the weights. scale > 0; n >= 1; out must not overlap the
+ * inputs. Vaswani et al. 2017, equation 1. */
 struct attention_f32 {
     const float *q, *k, *v;
     int ld_qkv;
@@ -87,7 +88,8 @@ struct kernels {
     void (*f32_to_f16)(uint16_t *dst, const float *src, size_t n); /* round to nearest even */
     void (*bf16_to_f32)(float *dst, const uint16_t *src, size_t n);
 
-    /* Scans of vector search: out[i] = a . row i, rows packed without gaps. */
+    /* Scans of vector search: out[i] = a . row i, rows packed without gaps. The one of bytes is
+     * exact for dim <= 32768. */
     void (*dot_rows_f32)(float *out, const float *a, const float *rows, size_t n_rows, size_t dim);
     void (*dot_rows_f16)(float *out, const float *a, const uint16_t *rows, size_t n_rows,
                          size_t dim);

@@ -165,22 +165,34 @@ V_INLINE void v_transpose(float *dst, size_t ldd, const float *src, size_t lds, 
     }
 }
 
-V_INLINE int32_t v_dot_i8(const int8_t *a, const int8_t *b, size_t n)
+V_INLINE void v_sum4(float out[4], vf a, vf b, vf c, vf d)
 {
-    __m256i s0 = _mm256_setzero_si256();
-    size_t i = 0;
-    for (; i + 16 <= n; i += 16) {
-        const __m256i wa = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(a + i)));
-        const __m256i wb = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(b + i)));
-        s0 = _mm256_add_epi32(s0, _mm256_madd_epi16(wa, wb));
-    }
-    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(s0), _mm256_extracti128_si256(s0, 1));
-    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
-    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1));
-    int32_t sum = _mm_cvtsi128_si32(s);
-    for (; i < n; i++)
-        sum += a[i] * b[i];
-    return sum;
+    const __m256 quarters = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+    _mm_storeu_ps(out,
+                  _mm_add_ps(_mm256_castps256_ps128(quarters), _mm256_extractf128_ps(quarters, 1)));
+}
+
+/* Bytes are widened to 16 bits; pairs of products are added in 32. */
+#define I8W       16
+#define I8_OFFSET 0
+
+typedef __m256i vi;
+
+V_INLINE vi v_i8_zero(void)
+{
+    return _mm256_setzero_si256();
+}
+V_INLINE vi v_i8_dot(vi sum, const int8_t *a, const int8_t *b)
+{
+    const __m256i wa = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)a));
+    const __m256i wb = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)b));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(wa, wb));
+}
+V_INLINE void v_i8_sum4(int32_t out[4], vi a, vi b, vi c, vi d)
+{
+    const __m256i quarters = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+    _mm_storeu_si128((__m128i *)out, _mm_add_epi32(_mm256_castsi256_si128(quarters),
+                                                   _mm256_extracti128_si256(quarters, 1)));
 }
 
 #endif

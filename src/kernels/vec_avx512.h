@@ -158,44 +158,66 @@ V_INLINE void v_transpose(float *dst, size_t ldd, const float *src, size_t lds, 
     }
 }
 
-V_INLINE __mmask64 v_bytes(size_t n) /* the first n, at most 64 */
+/* Two rounds of interleaved addition leave the four sums side by side in each 128-bit quarter. */
+V_INLINE void v_sum4(float out[4], vf a, vf b, vf c, vf d)
 {
-    return n >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << n) - 1;
+    const __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+    const __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+    const __m512d lo = _mm512_unpacklo_pd(_mm512_castps_pd(ab), _mm512_castps_pd(cd));
+    const __m512d hi = _mm512_unpackhi_pd(_mm512_castps_pd(ab), _mm512_castps_pd(cd));
+    const __m512 quarters = _mm512_add_ps(_mm512_castpd_ps(lo), _mm512_castpd_ps(hi));
+    const __m256 halves =
+        _mm256_add_ps(_mm512_castps512_ps256(quarters), _mm512_extractf32x8_ps(quarters, 1));
+    _mm_storeu_ps(out,
+                  _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps(halves, 1)));
+}
+
+typedef __m512i vi;
+
+V_INLINE vi v_i8_zero(void)
+{
+    return _mm512_setzero_si512();
 }
 
 #ifdef __AVX512VNNI__
 
-/* VNNI multiplies unsigned by signed bytes: b + 128 (its top bit flipped) is unsigned, and a . b =
- * a . (b + 128) - 128 sum(a). The form used does not saturate. */
-V_INLINE int32_t v_dot_i8(const int8_t *a, const int8_t *b, size_t n)
+/* VNNI multiplies unsigned by signed bytes: b + 128 (its top bit flipped) is unsigned. The form
+ * used does not saturate. */
+#define I8W       64
+#define I8_OFFSET 128
+
+V_INLINE vi v_i8_dot(vi sum, const int8_t *a, const int8_t *b)
 {
-    const __m512i flip = _mm512_set1_epi8(INT8_MIN);
-    __m512i sum = _mm512_setzero_si512(), sum_a = sum;
-    for (size_t i = 0; i < n; i += 64) {
-        const __m512i va = _mm512_maskz_loadu_epi8(v_bytes(n - i), a + i);
-        const __m512i vb = _mm512_maskz_loadu_epi8(v_bytes(n - i), b + i);
-        sum = _mm512_dpbusd_epi32(sum, _mm512_xor_si512(vb, flip), va);
-        sum_a = _mm512_dpbusd_epi32(sum_a, flip, va); /* the byte 0x80 read as 128 */
-    }
-    return _mm512_reduce_add_epi32(_mm512_sub_epi32(sum, sum_a));
+    const __m512i unsigned_b = _mm512_xor_si512(_mm512_loadu_si512(b), _mm512_set1_epi8(INT8_MIN));
+    return _mm512_dpbusd_epi32(sum, unsigned_b, _mm512_loadu_si512(a));
 }
 
 #else
 
-/* Both widened to 16 bits; pairs of products are added in 32. */
-V_INLINE int32_t v_dot_i8(const int8_t *a, const int8_t *b, size_t n)
+/* Bytes are widened to 16 bits; pairs of products are added in 32. */
+#define I8W       32
+#define I8_OFFSET 0
+
+V_INLINE vi v_i8_dot(vi sum, const int8_t *a, const int8_t *b)
 {
-    __m512i sum = _mm512_setzero_si512();
-    for (size_t i = 0; i < n; i += 32) {
-        const __mmask32 m = (__mmask32)v_bytes(n - i);
-        const __m512i va = _mm512_cvtepi8_epi16(_mm256_maskz_loadu_epi8(m, a + i));
-        const __m512i vb = _mm512_cvtepi8_epi16(_mm256_maskz_loadu_epi8(m, b + i));
-        sum = _mm512_add_epi32(sum, _mm512_madd_epi16(va, vb));
-    }
-    return _mm512_reduce_add_epi32(sum);
+    const __m512i wa = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)a));
+    const __m512i wb = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)b));
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(wa, wb));
 }
 
 #endif
+
+V_INLINE void v_i8_sum4(int32_t out[4], vi a, vi b, vi c, vi d)
+{
+    const __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    const __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+    const __m512i quarters =
+        _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+    const __m256i halves =
+        _mm256_add_epi32(_mm512_castsi512_si256(quarters), _mm512_extracti64x4_epi64(quarters, 1));
+    _mm_storeu_si128((__m128i *)out, _mm_add_epi32(_mm256_castsi256_si128(halves),
+                                                   _mm256_extracti128_si256(halves, 1)));
+}
 
 #endif
 #endif

@@ -138,13 +138,36 @@ V_INLINE void v_transpose(float *dst, size_t ldd, const float *src, size_t lds, 
     *dst = *src;
 }
 
-/* The exact dot product of two arrays of int8, n <= 65536. */
-V_INLINE int32_t v_dot_i8(const int8_t *a, const int8_t *b, size_t n)
+/* Four sums at once. */
+V_INLINE void v_sum4(float out[4], vf a, vf b, vf c, vf d)
 {
-    int32_t sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += a[i] * b[i];
-    return sum;
+    out[0] = a;
+    out[1] = b;
+    out[2] = c;
+    out[3] = d;
+}
+
+/* Byte products: an accumulator of 32-bit lanes, I8W bytes a step. The sum of v_i8_dot is that of
+ * a[i] * (b[i] + I8_OFFSET). */
+#define I8W       1
+#define I8_OFFSET 0
+
+typedef int32_t vi;
+
+V_INLINE vi v_i8_zero(void)
+{
+    return 0;
+}
+V_INLINE vi v_i8_dot(vi sum, const int8_t *a, const int8_t *b)
+{
+    return sum + *a * *b;
+}
+V_INLINE void v_i8_sum4(int32_t out[4], vi a, vi b, vi c, vi d)
+{
+    out[0] = a;
+    out[1] = b;
+    out[2] = c;
+    out[3] = d;
 }
 
 #endif
