@@ -44,7 +44,7 @@ static char *models_dir(void)
     return dir;
 }
 
-static char *entry_path(struct hash128 key, const char *ending)
+char *cache_path(struct hash128 key, const char *ending)
 {
     char name[64], hex[33];
     char *dir = models_dir();
@@ -55,7 +55,7 @@ static char *entry_path(struct hash128 key, const char *ending)
     return path;
 }
 
-static bool make_models_dir(void)
+bool cache_make_dir(void)
 {
     struct err ignored = {0};
     char *dir = models_dir();
@@ -117,7 +117,7 @@ static void write_id(const char *path, struct hash128 id)
     struct outfile f;
     struct err ignored = {0};
     char text[64];
-    if (!path || !make_models_dir() || outfile_open(&f, path, &ignored))
+    if (!path || !cache_make_dir() || outfile_open(&f, path, &ignored))
         return;
     id_text(id, text);
     outfile_write(&f, text, strlen(text));
@@ -144,7 +144,7 @@ static int hash_files(const struct weight_list *l, struct hash128 *id, struct er
 
 int cache_identity(const struct weight_list *l, struct hash128 *id, struct err *err)
 {
-    char *path = entry_path(stat_key(l), ".id");
+    char *path = cache_path(stat_key(l), ".id");
     int rc = 0;
     if (!read_id(path, id)) {
         rc = hash_files(l, id, err);
@@ -216,7 +216,7 @@ bool cache_open_image(struct image *im, struct hash128 key, int n_params)
 {
     struct err ignored = {0};
     struct map m = {0};
-    char *path = entry_path(key, ".packed");
+    char *path = cache_path(key, ".packed");
     const bool ok = path && map_open(&m, path, &ignored) == 0 && header_fits(&m, key, n_params) &&
                     data_good(&m, path);
     if (ok) {
@@ -297,8 +297,8 @@ void cache_write_image(const struct image *im, struct hash128 key)
     h.file_bytes = h.data_offset + im->floats * sizeof(float);
     h.data_hash = hash64(im->data, im->floats * sizeof(float));
     h.head_hash = head_hash(&h, im->place);
-    char *path = entry_path(key, ".packed");
-    if (path && make_models_dir()) {
+    char *path = cache_path(key, ".packed");
+    if (path && cache_make_dir()) {
         drop_old_images();
         if (outfile_open(&f, path, &ignored) == 0) {
             const size_t table = (size_t)im->n * sizeof *im->place;

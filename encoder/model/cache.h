@@ -1,10 +1,12 @@
 /* cache.h - what is derived from a model's weight files and kept in the cache folder.
  *
- * Two kinds of file under $XDG_CACHE_HOME/semsearch/models/, both written under a temporary name
+ * Three kinds of file under $XDG_CACHE_HOME/semsearch/models/, both written under a temporary name
  * and renamed, both only ever a saving of time: when they are missing, stale, damaged or cannot be
  * written, the work is done again.
  *   STAT.id      the content hash of the weight files, STAT being a hash of their paths, sizes,
  *                modification times and inodes: a query need not read 90 MB to know its model
+ *   KEY.tokenizer  the tokenizer's tables in their memory form, KEY being a hash of the contents of
+ *                its files
  *   KEY.packed   the image of load.h, KEY being a hash of the content, the parameter list and the
  *                layout of this CPU's kernels
  * An image is trusted after its header's hash, its size and its key match; the hash over all of it
@@ -23,5 +25,14 @@ int cache_identity(const struct weight_list *l, struct hash128 *id, struct err *
 bool cache_open_image(struct image *im, struct hash128 key, int n_params);
 /* Writes it, as far as possible. */
 void cache_write_image(const struct image *im, struct hash128 key);
+
+/* tokenizer_open(dir), from its remembered tables when there are any; then *map holds them and must
+ * be closed after the tokenizer. */
+int cache_open_tokenizer(const char *dir, struct tokenizer **out, struct map *map,
+                         struct err *err) WARN_UNUSED;
+
+/* Owned: the path of KEY + ending in the cache folder; NULL when there is no such folder. */
+char *cache_path(struct hash128 key, const char *ending);
+bool cache_make_dir(void);
 
 #endif

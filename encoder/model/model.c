@@ -77,7 +77,7 @@ static struct hash128 fingerprint(const struct model *m, struct hash128 weights)
 static int open_tokenizer(struct model *m, struct err *err)
 {
     struct model_config *c = &m->config;
-    if (tokenizer_open(c->encoder_dir, &m->tokenizer, err))
+    if (cache_open_tokenizer(c->encoder_dir, &m->tokenizer, &m->tokenizer_map, err))
         return -1;
     const int size = tokenizer_vocab_size(m->tokenizer);
     if (size > c->vocab)
@@ -200,6 +200,7 @@ void model_close(struct model *m)
     params_release(&m->params);
     weight_sources_release(&m->sources);
     tokenizer_free(m->tokenizer);
+    map_close(&m->tokenizer_map);
     config_release(&m->config);
     free(m);
 }

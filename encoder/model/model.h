@@ -10,6 +10,7 @@
 struct model {
     struct model_config config;
     struct tokenizer *tokenizer;
+    struct map tokenizer_map; /* of its tables, when they came from the cache */
     struct weight_sources sources;
     struct params params;
     struct image image;

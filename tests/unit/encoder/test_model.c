@@ -603,6 +603,18 @@ static void test_cache(void **state)
         embed_one(MODELS "bert", again, &mapped); /* and it was mended */
         assert_true(mapped);
     }
+    /* the same for the tokenizer's tables */
+    for (int i = 0; i < 4; i++) {
+        const int fd = open(cache_file(".tokenizer"), O_RDWR);
+        char byte;
+        assert_int_equal(pread(fd, &byte, 1, 10 + 20 * i), 1);
+        byte ^= 4;
+        assert_int_equal(pwrite(fd, &byte, 1, 10 + 20 * i), 1);
+        close(fd);
+        embed_one(MODELS "bert", again, &mapped);
+        assert_memory_equal(first, again, sizeof first);
+    }
+    assert_int_equal(truncate(cache_file(".tokenizer"), 70), 0);
     assert_int_equal(truncate(cache_file(".packed"), 4096), 0);
     embed_one(MODELS "bert", again, &mapped);
     assert_false(mapped);
