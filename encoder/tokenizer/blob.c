@@ -101,28 +101,30 @@ static struct hash128 fingerprint_of(const struct tokenizer *t)
 
 struct entry {
     struct span text; /* as it matches: without the prefix inside a word */
+    uint64_t hash;
+    uint32_t id;
     unsigned cont;
 };
 
-/* How a token can match: entry[0] at the start of a word, entry[1] inside it. Returns a bit set. */
-static int entries_of(const struct token_spec *spec, struct span token, struct entry entry[2])
+/* How a token can match, at the start of a word and inside it: writes 0 to 2 entries (without their
+ * hashes) and returns how many. */
+static int entries_of(const struct token_spec *spec, struct span token, uint32_t id,
+                      struct entry entry[2])
 {
-    int found = 0;
+    int n = 0;
     /* Words that begin with ASCII punctuation are one character long. */
     const unsigned char c = token.n ? (unsigned char)token.p[0] : 0;
     const bool punct =
         c > 32 && c < 127 && !(c >= '0' && c <= '9') && !((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-    if (token.n && token.n <= (size_t)spec->max_chars * 4 && (!punct || token.n == 1)) {
-        entry[0] = (struct entry){token, 0};
-        found = 1;
-    }
+    const size_t most = (size_t)spec->max_chars * 4;
+    if (token.n && token.n <= most && (!punct || token.n == 1))
+        entry[n++] = (struct entry){.text = token, .id = id, .cont = 0};
     const struct span prefix = {spec->prefix, spec->n_prefix};
-    if (token.n > prefix.n && token.n - prefix.n <= (size_t)spec->max_chars * 4 &&
-        (!prefix.n || memcmp(token.p, prefix.p, prefix.n) == 0)) {
-        entry[1] = (struct entry){span_sub(token, prefix.n, token.n), 1};
-        found |= 2;
-    }
-    return found;
+    if (token.n > prefix.n && token.n - prefix.n <= most &&
+        (!prefix.n || memcmp(token.p, prefix.p, prefix.n) == 0))
+        entry[n++] =
+            (struct entry){.text = {token.p + prefix.n, token.n - prefix.n}, .id = id, .cont = 1};
+    return n;
 }
 
 static uint64_t hash_of(struct span text, unsigned cont)
@@ -134,27 +136,27 @@ static uint64_t hash_of(struct span text, unsigned cont)
     return hash_finish(fold, load_below8(text.p + at, text.n - at), text.n, cont);
 }
 
-/* Puts one entry in; *clash gets the id of the same text when it is there already. */
-static int insert(struct tokenizer *t, struct entry e, uint32_t id, int64_t *clash, struct err *err)
+/* Puts one entry in; *clash gets the id of the same text when it is there already, else -1. */
+static int insert(struct tokenizer *t, const struct entry *e, int64_t *clash, struct err *err)
 {
     struct slot *const slot = (struct slot *)(uintptr_t)t->slot; /* still being built */
     uint64_t *const filter = (uint64_t *)(uintptr_t)t->filter;
     const size_t mask = ((size_t)1 << t->h->slot_bits) - 1;
-    const uint64_t hash = hash_of(e.text, e.cont);
-    const uint64_t head = load_below8(e.text.p, e.text.n < 8 ? e.text.n : 8);
-    size_t i = slot_index(t, hash);
+    const uint64_t head = load_below8(e->text.p, e->text.n < 8 ? e->text.n : 8);
+    size_t i = slot_index(t, e->hash);
+    *clash = -1;
     for (int steps = 0; slot[i].len; i = (i + 1) & mask) {
         if (++steps > LONGEST_PROBE)
             return err_kind_set(err, ERR_LIMIT, "vocabulary is made to collide");
-        const size_t skip = e.cont ? t->h->spec.n_prefix : 0;
-        if (slot[i].head == head && slot[i].len == e.text.n && slot[i].cont == e.cont &&
-            memcmp(t->pool + t->first[slot[i].id] + skip, e.text.p, e.text.n) == 0) {
+        const size_t skip = e->cont ? t->h->spec.n_prefix : 0;
+        if (slot[i].head == head && slot[i].len == e->text.n && slot[i].cont == e->cont &&
+            memcmp(t->pool + t->first[slot[i].id] + skip, e->text.p, e->text.n) == 0) {
             *clash = slot[i].id;
             break;
         }
     }
-    slot[i] = (struct slot){head, id, (uint16_t)e.text.n, (uint16_t)e.cont};
-    const uint64_t bit = hash & ((UINT64_C(1) << t->h->filter_bits) - 1);
+    slot[i] = (struct slot){head, e->id, (uint16_t)e->text.n, (uint16_t)e->cont};
+    const uint64_t bit = e->hash & ((UINT64_C(1) << t->h->filter_bits) - 1);
     filter[bit / 64] |= UINT64_C(1) << bit % 64;
     return 0;
 }
@@ -167,24 +169,32 @@ static uint32_t bits_for(size_t n)
     return bits;
 }
 
+/* What a blob is built from. */
+struct source {
+    struct span *token;
+    const uint8_t *unmatched;
+    bool last_wins;
+    const char *name;
+    size_t n_clashes; /* texts that came twice */
+};
+
 /* Counts what the arrays need; ceilings of the vocabulary as a whole are checked here. */
-static int measure(struct blob_header *h, const struct span *token, const uint8_t *unmatched,
-                   const char *name, struct err *err)
+static int measure(struct blob_header *h, const struct source *from, struct err *err)
 {
     size_t n_pool = 0, n_entries = 0;
     for (uint32_t id = 0; id < h->n_ids; id++) {
         struct entry entry[2];
-        const int found = unmatched && unmatched[id] ? 0 : entries_of(&h->spec, token[id], entry);
-        for (unsigned cont = 0; cont < 2; cont++)
-            if (found >> cont & 1) {
-                n_entries++;
-                if (entry[cont].text.n > h->longest[cont])
-                    h->longest[cont] = (uint32_t)entry[cont].text.n;
-            }
-        n_pool += token[id].n;
+        n_pool += from->token[id].n;
+        if (from->unmatched && from->unmatched[id])
+            continue;
+        const int n = entries_of(&h->spec, from->token[id], id, entry);
+        for (int i = 0; i < n; i++)
+            if (entry[i].text.n > h->longest[entry[i].cont])
+                h->longest[entry[i].cont] = (uint32_t)entry[i].text.n;
+        n_entries += (size_t)n;
     }
     if (n_pool > INT32_MAX)
-        return err_kind_set(err, ERR_LIMIT, "vocabulary of '%s' is too large", name);
+        return err_kind_set(err, ERR_LIMIT, "vocabulary of '%s' is too large", from->name);
     h->n_pool = (uint32_t)n_pool;
     h->slot_bits = bits_for(n_entries * 2 + 1); /* at most half full */
     h->filter_bits = bits_for(n_entries * 16);
@@ -210,60 +220,83 @@ static int allocate(const struct blob_header *h, struct tokenizer **out, struct 
     return 0;
 }
 
-/* Copies texts and fills the table. *n_clashes counts texts that came twice; with last_wins the
- * earlier ones are emptied in token[]. */
-static int fill(struct tokenizer *t, struct span *token, const uint8_t *unmatched, bool last_wins,
-                const char *name, size_t *n_clashes, struct err *err)
+static void copy_texts(struct tokenizer *t, const struct span *token)
 {
     uint32_t *const first = (uint32_t *)(uintptr_t)t->first;
     char *const pool = (char *)(uintptr_t)t->pool;
-    const uint32_t n_ids = t->h->n_ids;
-    for (uint32_t id = 0; id < n_ids; id++) {
+    for (uint32_t id = 0; id < t->h->n_ids; id++) {
         if (token[id].n)
             memcpy(pool + first[id], token[id].p, token[id].n);
         first[id + 1] = first[id] + (uint32_t)token[id].n;
     }
-    for (uint32_t id = 0; id < n_ids; id++) {
-        struct entry entry[2];
-        const int found =
-            unmatched && unmatched[id] ? 0 : entries_of(&t->h->spec, token[id], entry);
-        int64_t clash = -1;
-        for (unsigned cont = 0; cont < 2; cont++)
-            if (found >> cont & 1 && insert(t, entry[cont], id, &clash, err) != 0)
-                return err_wrap(err, "'%s'", name);
+}
+
+/* With last_wins the earlier of two equal texts is emptied in token[]. */
+static int insert_all(struct tokenizer *t, struct source *from, const struct entry *entry, int n,
+                      struct err *err)
+{
+    for (int i = 0; i < n; i++) {
+        int64_t clash;
+        if (insert(t, &entry[i], &clash, err) != 0)
+            return err_wrap(err, "'%s'", from->name);
         if (clash < 0)
             continue;
-        if (!last_wins)
+        if (!from->last_wins)
             return err_kind_set(err, ERR_FORMAT, "'%s' gives the token '%.*s' two ids: %lld and %u",
-                                name, (int)(token[id].n < 100 ? token[id].n : 100), token[id].p,
-                                (long long)clash, id);
-        token[clash].n = 0;
-        (*n_clashes)++;
+                                from->name, (int)(entry[i].text.n < 100 ? entry[i].text.n : 100),
+                                entry[i].text.p, (long long)clash, entry[i].id);
+        from->token[clash].n = 0;
+        from->n_clashes++;
     }
     return 0;
+}
+
+/* Fills the table. Its slots are scattered over a megabyte, so they are fetched some entries ahead.
+ */
+static int fill_table(struct tokenizer *t, struct source *from, struct err *err)
+{
+    enum { BATCH = 32 };
+    struct entry entry[BATCH];
+    int n = 0;
+    for (uint32_t id = 0; id < t->h->n_ids; id++) {
+        if (from->unmatched && from->unmatched[id])
+            continue;
+        const int more = entries_of(&t->h->spec, from->token[id], id, entry + n);
+        for (const int end = n + more; n < end; n++) {
+            entry[n].hash = hash_of(entry[n].text, entry[n].cont);
+            __builtin_prefetch(&t->slot[slot_index(t, entry[n].hash)], 1);
+        }
+        if (n > BATCH - 2) {
+            if (insert_all(t, from, entry, n, err) != 0)
+                return -1;
+            n = 0;
+        }
+    }
+    return insert_all(t, from, entry, n, err);
 }
 
 int blob_build(const struct token_spec *spec, struct span *token, uint32_t n_ids,
                const uint8_t *unmatched, bool last_wins, const char *name, struct tokenizer **out,
                struct err *err)
 {
-    size_t n_clashes;
+    struct source from = {token, unmatched, last_wins, name, 0};
     do { /* a second time, without them, when texts came twice */
-        n_clashes = 0;
+        from.n_clashes = 0;
         struct tokenizer *t = NULL;
         struct blob_header h = {.byte_order = BYTE_ORDER_MARK, .n_ids = n_ids, .spec = *spec};
         memcpy(h.magic, magic, sizeof magic);
-        if (measure(&h, token, unmatched, name, err) != 0 || allocate(&h, &t, err) != 0)
+        if (measure(&h, &from, err) != 0 || allocate(&h, &t, err) != 0)
             return -1;
-        if (fill(t, token, unmatched, last_wins, name, &n_clashes, err) != 0) {
+        copy_texts(t, token);
+        if (fill_table(t, &from, err) != 0) {
             tokenizer_free(t);
             return -1;
         }
-        if (n_clashes)
+        if (from.n_clashes)
             tokenizer_free(t);
         else
             *out = t;
-    } while (n_clashes);
+    } while (from.n_clashes);
     derive_tables(*out);
     (*out)->fingerprint = fingerprint_of(*out);
     return 0;

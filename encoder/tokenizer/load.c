@@ -46,9 +46,11 @@ static bool is_type(const json_value *v, const char *type)
 /* The id of a text, -1 if there is none. The last one counts, as when a map is filled in order. */
 static int32_t id_of(const struct loader *l, struct span token)
 {
-    for (size_t id = token.n ? l->list.n : 0; id-- > 0;)
-        if (span_equal(l->list.token[id], token))
+    for (size_t id = token.n ? l->list.n : 0; id-- > 0;) {
+        const struct span t = l->list.token[id];
+        if (t.n == token.n && t.p[0] == token.p[0] && memcmp(t.p, token.p, t.n) == 0)
             return (int32_t)id;
+    }
     return -1;
 }
 

@@ -22,10 +22,10 @@
 #include <limits.h>
 #include <stdlib.h>
 
-#define ONES      UINT64_C(0x0101010101010101)
-#define HIGH      (ONES * 0x80)
-#define HAS_BELOW 8 /* insertion sort up to so many marks, counting sort above */
+#define ONES UINT64_C(0x0101010101010101)
+#define HIGH (ONES * 0x80)
 
+/* Five parallel arrays grow together, so that nothing is half grown after a failure. */
 int encoding_grow(struct encoding *out, struct err *err)
 {
     if (out->cap > INT_MAX / 2)

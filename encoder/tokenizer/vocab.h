@@ -7,7 +7,7 @@
  *
  * The hash of a text is a fold over its whole 8-byte blocks and one zero-padded rest, so the hashes
  * of all prefixes of a word come from its blocks without touching the bytes again:
- *     fold_0 = 0,  fold_{j+1} = rotl(fold_j, 29) ^ block_j) * K1
+ *     fold_0 = 0,  fold_{j+1} = (rotl(fold_j, 29) ^ block_j) * K1
  *     hash(prefix of k bytes) = finish(fold_{(k-1)/8} ^ rest, k, inside)
  * Most words of running text are one token and need one probe; the others try their prefixes from
  * the longest down against the filter. A trie (LinMaxMatch, Song et al. 2021) needs no retries, but

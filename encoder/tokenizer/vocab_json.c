@@ -168,7 +168,9 @@ static int read_id(struct cursor *c, int64_t *id)
     *id = 0;
     for (; c->p < c->end && *c->p >= '0' && *c->p <= '9' && c->p - from < 10; c->p++)
         *id = *id * 10 + (*c->p - '0');
-    if (c->p == from || (c->p < c->end && strchr(",} \n\r\t", *c->p) == NULL))
+    const char next = c->p < c->end ? *c->p : '\0';
+    if (c->p == from || !(next == ',' || next == '}' || next == ' ' || next == '\n' ||
+                          next == '\r' || next == '\t'))
         return bad(c, "a token id was expected");
     return 0;
 }
