@@ -128,25 +128,37 @@ static bool line_stands_alone(struct span s, size_t i)
     return d > k && d + 1 < s.n && (s.p[d] == '.' || s.p[d] == ')') && s.p[d + 1] == ' ';
 }
 
-/* Would a heading or a row end before the line break at s[i], although the next line does not stand
- * alone? */
-static bool line_is_heading(struct span s, size_t start)
+/* Does the line s[start..end) end its sentence although the next line does not stand alone: a
+ * heading, a table's row, a rule? */
+static bool line_ends_alone(struct span s, size_t start, size_t end)
 {
-    while (start < s.n && (s.p[start] == ' ' || s.p[start] == '\t'))
+    if (!has_word(span_sub(s, start, end)))
+        return true;
+    while (start < end && (s.p[start] == ' ' || s.p[start] == '\t'))
         start++;
-    return start < s.n && (s.p[start] == '#' || s.p[start] == '|');
+    return s.p[start] == '#' || s.p[start] == '|';
 }
 
-/* The last good place to cut s at or before `limit`: after white space, else at a code point. */
+static bool is_continuation(char c)
+{
+    return ((unsigned char)c & 0xC0) == 0x80;
+}
+
+/* The last good place to cut s at or before `limit` (< s.n): after white space, else at a code
+ * point; after `start`, so it may be past the limit by the rest of a code point. */
 static size_t cut_place(struct span s, size_t start, size_t limit)
 {
     for (size_t i = limit; i > start + (limit - start) / 2; i--)
         if (is_space(s.p[i - 1]))
             return i;
     size_t i = limit;
-    while (i > start + 1 && ((unsigned char)s.p[i] & 0xC0) == 0x80 && limit - i < 3)
+    while (i > start && limit - i < 4 && is_continuation(s.p[i]))
         i--;
-    return i > start ? i : limit;
+    if (i > start && !is_continuation(s.p[i]))
+        return i;
+    for (i = limit; i < s.n && limit + 3 > i && is_continuation(s.p[i]);)
+        i++;
+    return i > start ? i : start + 1;
 }
 
 static void unit_add(struct units *u, struct span s, size_t start, size_t end, size_t max)
@@ -175,7 +187,7 @@ static void units_cut(struct units *u, struct span s, size_t max)
     for (size_t i = 0; i < s.n;) {
         size_t e = 0;
         if (s.p[i] == '\n') {
-            if (line_stands_alone(s, i + 1) || line_is_heading(s, line))
+            if (line_stands_alone(s, i + 1) || line_ends_alone(s, line, i))
                 e = i + 1;
             line = i + 1;
         } else {
@@ -343,8 +355,16 @@ static size_t skipped_at(struct drawing *d, size_t i, size_t end, bool line_star
     return rest.p[0] == '`' ? 1 : 0;
 }
 
+static void draw_space(struct drawing *d)
+{
+    if (d->text.n && d->text.p[d->text.n - 1] != ' ')
+        str_putc(&d->text, ' ');
+}
+
 static void draw_unit(struct drawing *d, const struct unit *u)
 {
+    if (d->text.n && u->start > 0 && is_space(d->s.p[u->start - 1]))
+        draw_space(d);
     bool line_start = u->begins;
     for (size_t i = u->start; i < u->end;) {
         const size_t skip = skipped_at(d, i, u->end, line_start);
@@ -357,8 +377,7 @@ static void draw_unit(struct drawing *d, const struct unit *u)
         const int n = utf8_next(d->s.p + i, u->end - i, &cp);
         line_start = d->s.p[i] == '\n';
         if (uni_is_space(cp) || cp < 0x20 || cp == 0x7F || (cp >= 0x80 && cp < 0xA0)) {
-            if (d->text.n && d->text.p[d->text.n - 1] != ' ')
-                str_putc(&d->text, ' ');
+            draw_space(d);
         } else {
             char bytes[4];
             d->place[i] = d->text.n;
@@ -366,8 +385,6 @@ static void draw_unit(struct drawing *d, const struct unit *u)
         }
         i += (size_t)n;
     }
-    if (d->text.n && d->text.p[d->text.n - 1] != ' ')
-        str_putc(&d->text, ' ');
 }
 
 /* Cuts the drawn text to `max` bytes at a word or code point; true when something went. */
@@ -377,7 +394,8 @@ static bool text_limit(struct str *t, size_t max)
         t->p[--t->n] = '\0';
     if (t->n <= max)
         return false;
-    t->n = max ? cut_place(str_view(t), 0, max) : 0;
+    const size_t at = max ? cut_place(str_view(t), 0, max) : 0;
+    t->n = at <= max ? at : 0;
     while (t->n && t->p[t->n - 1] == ' ')
         t->n--;
     t->p[t->n] = '\0';
