@@ -421,10 +421,10 @@ void snapshot_keyword_score(struct snapshot *s, const struct keyword_query *q, c
 {
     float weight[KEYWORD_TERMS_MAX];
     weigh(s, q, weight);
-    for (size_t i = 0; i < n; i++) {
-        const struct part *p = part_of(s, rows[i]);
-        out[i] = p ? keyword_score(q, &p->image.kw, weight, rows[i] - p->row0) : 0;
-    }
+    for (size_t i = 0; i < n; i++)
+        out[i] = 0;
+    for (int i = 0; i < s->n_parts; i++)
+        keyword_score(q, &s->part[i].image.kw, weight, s->part[i].row0, rows, n, out);
 }
 
 float snapshot_keyword_ceiling(struct snapshot *s, const struct keyword_query *q)

@@ -19,7 +19,7 @@
 #include "src/base/progress.h"
 
 /* "auto" takes the exact scan up to this many rows. See ann.c for the measurement. */
-enum { ANN_FLAT_ROWS_MAX = 150000 };
+enum { ANN_FLAT_ROWS_MAX = 100000 };
 
 struct ann_kind {
     const char *name;

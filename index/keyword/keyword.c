@@ -170,15 +170,18 @@ void keyword_search(const struct keyword_query *q, const struct postings *p, con
     free(score);
 }
 
-float keyword_score(const struct keyword_query *q, const struct postings *p, const float *weight,
-                    int64_t row)
+void keyword_score(const struct keyword_query *q, const struct postings *p, const float *weight,
+                   int64_t row0, const int64_t *rows, size_t n, float *out)
 {
-    float sum = 0;
     for (size_t t = 0; t < q->n_terms; t++) {
         const struct posting_list l = postings_find(p, q->term[t]);
-        const uint32_t at = bisect(&l, 0, row);
-        if (at < l.n && l.row[at] == row)
-            sum += weight[t] * posting_impact(l.impact[at]);
+        for (size_t i = 0; i < n && l.n; i++) {
+            const int64_t row = rows[i] - row0;
+            if (row < 0 || row >= p->n_rows)
+                continue;
+            const uint32_t at = bisect(&l, 0, row);
+            if (at < l.n && l.row[at] == row)
+                out[i] += weight[t] * posting_impact(l.impact[at]);
+        }
     }
-    return sum;
 }

@@ -25,8 +25,8 @@ void keyword_weights(const struct keyword_query *q, const struct postings *const
 void keyword_search(const struct keyword_query *q, const struct postings *p, const float *weight,
                     const struct row_filter *filter, int64_t row0, struct topk *top);
 
-/* BM25 of one row of a part; 0 where no word occurs. */
-float keyword_score(const struct keyword_query *q, const struct postings *p, const float *weight,
-                    int64_t row);
+/* Adds to out[i] the BM25 of row rows[i] where that is a row of this part (whose first is row0). */
+void keyword_score(const struct keyword_query *q, const struct postings *p, const float *weight,
+                   int64_t row0, const int64_t *rows, size_t n, float *out);
 
 #endif

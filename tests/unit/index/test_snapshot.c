@@ -9,12 +9,14 @@
 
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -389,6 +391,107 @@ static void a_kill_leaves_no_litter(void **state)
     free(litter);
 }
 
+static void an_empty_index_is_an_index(void **state)
+{
+    struct ground *g = *state;
+    struct hit hit;
+    build(g->s, "auto", true);
+    expect_state(g->s, 0, false, "flat");
+    build(g->s, "hnsw", true);
+    struct snapshot *shot = open_shot(g->s);
+    float x[DIM] = {1};
+    assert_int_equal(snapshot_nearest(shot, x, 1, NULL, false, &hit), 0);
+    assert_int_equal(ask(shot, "anything", &hit, 1), 0);
+    assert_false(snapshot_live(shot, 0));
+    snapshot_close(shot);
+    assert_int_equal(verify(g->s), 0);
+}
+
+/* The child owns the store for writing and changes it for ever; returns its pid. */
+static pid_t start_writer(struct ground *g, void (*work)(struct store *s, int round))
+{
+    store_close(g->s);
+    g->s = NULL;
+    const pid_t pid = fork();
+    if (pid)
+        return pid;
+    struct err err = {0};
+    struct store *s;
+    if (store_open(g->dir, STORE_WRITE, NULL, &s, &err))
+        _exit(1);
+    for (int round = 0;; round++)
+        work(s, round);
+}
+
+static void stop_writer(pid_t pid)
+{
+    int status;
+    kill(pid, SIGKILL);
+    waitpid(pid, &status, 0);
+    assert_true(WIFSIGNALED(status)); /* it did not end by itself */
+}
+
+static void change_and_build(struct store *s, int round)
+{
+    struct err err = {0};
+    put(s, round % 40, round, 3);
+    if (round % 7 == 0)
+        delete_doc(s, round % 40);
+    if (snapshot_build(s, print, DIM, round % 2 ? "hnsw" : "flat", round % 3 == 0, NULL, &err))
+        _exit(1);
+}
+
+static void a_kill_leaves_a_sound_cache(void **state)
+{
+    struct ground *g = *state;
+    for (int i = 0; i < 40; i++)
+        put(g->s, i, 1, 4);
+    for (int round = 0; round < 12; round++) {
+        const pid_t pid = start_writer(g, change_and_build);
+        usleep(5000 + 7001 * (unsigned)round);
+        stop_writer(pid);
+        OK(store_open(g->dir, STORE_WRITE, NULL, &g->s, &err));
+        snapshot_close(open_shot(g->s));
+        assert_int_equal(verify(g->s), 0);
+    }
+    build(g->s, "flat", false);
+    assert_int_equal(verify(g->s), 0);
+}
+
+/* While files are replaced and removals forgotten, a reader sees a state of the store as it was. */
+static void readers_beside_a_writer(void **state)
+{
+    struct ground *g = *state;
+    for (int i = 0; i < 40; i++)
+        put(g->s, i, 1, 4);
+    const pid_t pid = start_writer(g, change_and_build);
+    int compared = 0;
+    for (int round = 0; round < 60; round++) {
+        struct store *s;
+        struct snapshot *shot;
+        int64_t before, after;
+        struct truth t = {0};
+        OK(store_open(g->dir, STORE_READ, NULL, &s, &err));
+        OK(store_generation(s, &before, &err));
+        OK(snapshot_open(s, print, DIM, &shot, &err));
+        OK(store_each_row(s, 0, false, collect, &t, &err));
+        OK(store_generation(s, &after, &err));
+        size_t n = 0;
+        for (int64_t r = 0; before == after && r < snapshot_rows(shot); r++)
+            if (snapshot_live(shot, r))
+                assert_true(n < t.n && t.chunk[n++] == snapshot_chunk(shot, r));
+        compared += before == after && n == t.n;
+        assert_true(before != after || n == t.n);
+        free(t.chunk);
+        free(t.vec);
+        snapshot_close(shot);
+        store_close(s);
+    }
+    stop_writer(pid);
+    assert_true(compared > 0);
+    OK(store_open(g->dir, STORE_WRITE, NULL, &g->s, &err));
+}
+
 /* Every byte of every file may be wrong: nothing crashes, answers stay in range, verify tells. */
 static void survives_damage_to(struct ground *g, const char *name, size_t step)
 {
@@ -457,6 +560,9 @@ int main(void)
         T(another_model_is_not_mixed),
         T(works_in_a_read_only_folder),
         T(a_kill_leaves_no_litter),
+        T(an_empty_index_is_an_index),
+        T(a_kill_leaves_a_sound_cache),
+        T(readers_beside_a_writer),
         T(survives_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
