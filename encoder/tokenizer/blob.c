@@ -40,6 +40,9 @@ static void point_into(struct tokenizer *t, const unsigned char *blob)
     t->slot = (const struct slot *)(blob + l.slot);
     t->filter = (const uint64_t *)(blob + l.filter);
     t->pool = (const char *)(blob + l.pool);
+    t->slot_shift = 64 - t->h->slot_bits;
+    t->slot_mask = ((size_t)1 << t->h->slot_bits) - 1;
+    t->filter_mask = (UINT64_C(1) << t->h->filter_bits) - 1;
 }
 
 /* ---- small tables that follow from the options ---- */
@@ -141,11 +144,10 @@ static int insert(struct tokenizer *t, const struct entry *e, int64_t *clash, st
 {
     struct slot *const slot = (struct slot *)(uintptr_t)t->slot; /* still being built */
     uint64_t *const filter = (uint64_t *)(uintptr_t)t->filter;
-    const size_t mask = ((size_t)1 << t->h->slot_bits) - 1;
     const uint64_t head = load_below8(e->text.p, e->text.n < 8 ? e->text.n : 8);
     size_t i = slot_index(t, e->hash);
     *clash = -1;
-    for (int steps = 0; slot[i].len; i = (i + 1) & mask) {
+    for (int steps = 0; slot[i].len; i = (i + 1) & t->slot_mask) {
         if (++steps > LONGEST_PROBE)
             return err_kind_set(err, ERR_LIMIT, "vocabulary is made to collide");
         const size_t skip = e->cont ? t->h->spec.n_prefix : 0;
@@ -156,7 +158,7 @@ static int insert(struct tokenizer *t, const struct entry *e, int64_t *clash, st
         }
     }
     slot[i] = (struct slot){head, e->id, (uint16_t)e->text.n, (uint16_t)e->cont};
-    const uint64_t bit = e->hash & ((UINT64_C(1) << t->h->filter_bits) - 1);
+    const uint64_t bit = e->hash & t->filter_mask;
     filter[bit / 64] |= UINT64_C(1) << bit % 64;
     return 0;
 }

@@ -102,6 +102,9 @@ struct tokenizer {
     const struct slot *slot;
     const uint64_t *filter;
     const char *pool;
+    uint32_t slot_shift; /* 64 - slot_bits */
+    size_t slot_mask;
+    uint64_t filter_mask;
     struct hash128 fingerprint;
     uint8_t kind[256];      /* enum ascii_kind of a byte */
     uint32_t ascii_id[128]; /* of an ASCII character that is a word alone */

@@ -55,7 +55,8 @@ int encoding_grow(struct encoding *out, struct err *err)
     return 0;
 }
 
-static int push(struct encoding *out, uint32_t id, uint32_t start, uint32_t end, struct err *err)
+static inline int push(struct encoding *out, uint32_t id, uint32_t start, uint32_t end,
+                       struct err *err)
 {
     if (out->n == out->cap && encoding_grow(out, err) != 0)
         return -1;

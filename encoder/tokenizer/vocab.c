@@ -10,7 +10,7 @@ static bool same_tail(const struct tokenizer *t, const struct slot *s, const uns
 static const struct slot *probe(const struct tokenizer *t, uint64_t hash, uint64_t head,
                                 const unsigned char *text, size_t len, unsigned cont)
 {
-    const size_t mask = ((size_t)1 << t->h->slot_bits) - 1;
+    const size_t mask = t->slot_mask;
     for (size_t i = slot_index(t, hash);; i = (i + 1) & mask) {
         const struct slot *s = &t->slot[i];
         if (!s->len)
@@ -50,12 +50,11 @@ static const struct slot *longest_prefix(const struct tokenizer *t, const unsign
     for (size_t j = 0; j < n / 8; j++)
         fold[j + 1] = hash_fold(fold[j], load8(text + 8 * j));
     const uint64_t head = load8(text);
-    const uint64_t filter_mask = (UINT64_C(1) << t->h->filter_bits) - 1;
     for (; n > 0; n--) {
         const size_t j = (n - 1) / 8;
         const uint64_t rest = keep_bytes(load8(text + 8 * j), n - 8 * j);
         const uint64_t hash = hash_finish(fold[j], rest, n, cont);
-        const uint64_t bit = hash & filter_mask;
+        const uint64_t bit = hash & t->filter_mask;
         if (!(t->filter[bit / 64] >> (bit % 64) & 1))
             continue;
         const struct slot *s = probe(t, hash, n < 8 ? keep_bytes(head, n) : head, text, n, cont);

@@ -11,8 +11,7 @@
  *     hash(prefix of k bytes) = finish(fold_{(k-1)/8} ^ rest, k, inside)
  * Most words of running text are one token and need one probe; the others try their prefixes from
  * the longest down against the filter. A trie (LinMaxMatch, Song et al. 2021) needs no retries, but
- * its steps are dependent loads and building it takes several times as long, which every cold query
- * would pay.
+ * its steps are dependent loads and it is more work to build, which every cold query would pay.
  */
 #ifndef SEMSEARCH_ENCODER_TOKENIZER_VOCAB_H
 #define SEMSEARCH_ENCODER_TOKENIZER_VOCAB_H
@@ -70,14 +69,14 @@ static inline uint64_t hash_finish(uint64_t fold, uint64_t rest, size_t len, uns
 
 static inline size_t slot_index(const struct tokenizer *t, uint64_t hash)
 {
-    return (size_t)(hash >> (64 - t->h->slot_bits));
+    return (size_t)(hash >> t->slot_shift);
 }
 
 /* The entry of a text of up to 8 bytes; NULL: none. */
 static inline const struct slot *vocab_find8(const struct tokenizer *t, uint64_t head, size_t len,
                                              unsigned cont)
 {
-    const size_t mask = ((size_t)1 << t->h->slot_bits) - 1;
+    const size_t mask = t->slot_mask;
     for (size_t i = slot_index(t, hash_finish(0, head, len, cont));; i = (i + 1) & mask) {
         const struct slot *s = &t->slot[i];
         if (s->len == len && s->head == head && s->cont == cont)
