@@ -21,8 +21,7 @@
 
 int cmd_version(const struct args *a, struct err *err)
 {
-    if (kernels_init(err))
-        return -1;
+    (void)err;
     struct str out = {0};
     if (a->json || a->jsonl) {
         struct json_writer w;
@@ -54,15 +53,9 @@ struct check {
 
 static void check_arithmetic(struct check *c)
 {
-    *c = (struct check){.name = "arithmetic", .needed = true};
-    struct err err = {0};
-    c->ok = kernels_init(&err) == 0;
-    if (c->ok)
-        snprintf(c->found, sizeof c->found, "%s (%s), %d threads", kern.isa, kern.features,
-                 thread_default_count());
-    else
-        snprintf(c->cost, sizeof c->cost, "%.200s", err.msg);
-    snprintf(c->remedy, sizeof c->remedy, "%.200s", err.hint);
+    *c = (struct check){.name = "arithmetic", .needed = true, .ok = true};
+    snprintf(c->found, sizeof c->found, "%s (%s), %d threads", kern.isa, kern.features,
+             thread_default_count());
 }
 
 static void check_model(struct check *c)

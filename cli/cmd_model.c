@@ -4,7 +4,6 @@
 #include "cli/registry.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
-#include "src/kernels/kernels.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -143,7 +142,7 @@ static int try_model(const char *path, const char *pooling, struct err *err)
     struct model *m = NULL;
     struct encoder *e = NULL;
     const struct model_options options = {.pooling = pooling};
-    if (kernels_init(err) || model_open(path, &options, &m, err))
+    if (model_open(path, &options, &m, err))
         return -1;
     int rc = encoder_open(m, 1, &e, err);
     if (rc == 0) {

@@ -159,7 +159,8 @@ int cmd_verify(const struct args *a, struct err *err)
     if (rc == 0)
         write_problems(a, &f.found, f.ok, f.repaired);
     if (rc == 0 && !f.ok && !a->repair)
-        note("%zu problems; `semsearch verify --repair` rebuilds what is derived", f.found.n);
+        note("%zu problem%s; `semsearch verify --repair` mends what can be mended", f.found.n,
+             f.found.n == 1 ? "" : "s");
     free(f.found.item);
     free(f.left.item);
     store_close(s);

@@ -4,7 +4,6 @@
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/thread.h"
-#include "src/kernels/kernels.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +19,7 @@ static int check_precision(const char *precision, struct err *err)
 int engine_open(const struct args *a, const char *model, struct engine *e, struct err *err)
 {
     *e = (struct engine){.threads = a->threads ? (int)a->threads : thread_default_count()};
-    if (check_precision(a->precision, err) || kernels_init(err))
+    if (check_precision(a->precision, err))
         return -1;
     if (registry_resolve(model, &e->from, err))
         return -1;

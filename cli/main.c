@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "src/base/stop.h"
+#include "src/kernels/kernels.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -97,7 +98,8 @@ static int run(int argc, char **argv, struct err *err)
     out_init(&a);
     if (rc == 0 && a.help)
         print_help(c);
-    else if (rc == 0)
+    else if (rc == 0 &&
+             (rc = kernels_init(err)) == 0) /* before any thread, for whoever multiplies */
         rc = c->run(&a, err);
     args_release(&a);
     return rc;

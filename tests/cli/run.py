@@ -76,8 +76,9 @@ def run(build, steps, work):
     env.update(HOME=str(home), XDG_DATA_HOME=str(home / "share"), XDG_CACHE_HOME=str(home / "cache"), TZ="UTC", LANG="C.UTF-8",
                PATH=f"{build}:{env['PATH']}", SRC=str(SRC), TERM="dumb")
     script = "exec 2>&1\n" + "".join(f"{c}\nprintf '\\n%s %d\\n' '{MARK}' $?\n" for c, *_ in steps)
-    done = subprocess.run(["bash", "--norc", "-s"], input=script.encode(), stdout=subprocess.PIPE, cwd=cwd, env=env,
-                          timeout=300, check=False)
+    (work / "session").write_text(script, encoding="utf-8")
+    done = subprocess.run(["bash", "--norc", str(work / "session")], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd=cwd,
+                          env=env, timeout=300, check=False)
     parts = re.split(rf"\n?{MARK} (\d+)\n", done.stdout.decode("utf-8", "replace"))
     outputs = []
     for text, code in zip(parts[0::2], parts[1::2]):

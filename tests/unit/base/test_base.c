@@ -208,6 +208,10 @@ static void test_dates(void **state)
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_int_equal(time_parse(bad[i], 0, &a, &e), -1);
     assert_int_equal(e.kind, ERR_USAGE);
+    assert_int_equal(time_parse("2999-01-01", 0, &a, &e), 0);
+    assert_true(a == INT64_MAX);
+    assert_int_equal(time_parse("0999-01-01T00:00:00Z", 0, &a, &e), 0);
+    assert_true(a == INT64_MIN);
     time_rfc3339(-1, text);
     assert_string_equal(text, "1969-12-31T23:59:59Z");
 }
