@@ -86,9 +86,9 @@ static int worker_spawn(struct extractor *x, int theirs, struct err *err)
     sigset_t none;
     sigemptyset(&none);
     posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, theirs, WIRE_SOCKET);
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, theirs, WIRE_SOCKET);
     posix_spawn_file_actions_addclosefrom_np(&actions, WIRE_SOCKET + 1);
     posix_spawnattr_init(&attr);
     /* Its own process group: a terminal's Ctrl-C is for us, the worker ends when we close. */

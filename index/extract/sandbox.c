@@ -48,7 +48,9 @@ void sandbox_cpu_from_now(int seconds)
     struct rlimit r;
     if (getrusage(RUSAGE_SELF, &u) < 0 || getrlimit(RLIMIT_CPU, &r) < 0)
         return;
-    const rlim_t until = (rlim_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec + 1 + seconds);
+    const long used_ms = (long)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000 +
+                         (long)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1000;
+    const rlim_t until = (rlim_t)((used_ms + 500) / 1000 + seconds); /* whole seconds, nearest */
     r.rlim_cur = until < r.rlim_max ? until : r.rlim_max;
     setrlimit(RLIMIT_CPU, &r);
 }

@@ -193,6 +193,18 @@ static void read_file(int fd, size_t max, struct str *out, struct extract_result
     out->p[out->n] = '\0';
 }
 
+/* Tests only: what a parser that was taken over would try. Each success ends with status 9. */
+static bool act_escape(const char *fault)
+{
+    if (strcmp(fault, "socket") == 0)
+        return socket(AF_INET, SOCK_STREAM, 0) >= 0;
+    if (strcmp(fault, "open") == 0)
+        return open("/etc/passwd", O_RDONLY) >= 0;
+    if (strcmp(fault, "create") == 0)
+        return open("/tmp/semsearch-escape", O_CREAT | O_WRONLY, 0600) >= 0;
+    return strcmp(fault, "fork") == 0 && fork() >= 0;
+}
+
 /* Tests only: the ways in which parsers go wrong. */
 static void act_fault(const char *fault)
 {
@@ -235,6 +247,8 @@ static void serve_one(const struct worker *w)
     sandbox_cpu_from_now(w->cpu_seconds);
     if (w->fault && strncmp(name, "fault", 5) == 0)
         act_fault(w->fault);
+    if (w->fault && act_escape(w->fault))
+        _exit(9);
     struct extract_result r = {0};
     struct job job = {.name = name, .format = format_find("binary")};
     read_file(fd, w->memory_bytes / 3, &job.bytes, &r);
@@ -299,11 +313,11 @@ static _Noreturn void worker_main(char **argv)
         serve_one(&w);
 }
 
-static int run_main(char **argv)
+static _Noreturn void run_main(char **argv)
 {
     sandbox_program(strtoull(argv[0], NULL, 10), (int)strtol(argv[1], NULL, 10), argv[2]);
     execv(argv[2], argv + 2);
-    return 127;
+    _exit(127);
 }
 
 int main(int argc, char **argv)
@@ -311,7 +325,7 @@ int main(int argc, char **argv)
     if (argc == 5 && strcmp(argv[1], "--worker") == 0)
         worker_main(argv + 2);
     if (argc >= 5 && strcmp(argv[1], "--run") == 0 && argv[4][0] == '/')
-        return run_main(argv + 2);
+        run_main(argv + 2);
     fputs("semsearch-extract is started by semsearch; it does nothing by itself\n", stderr);
     return 2;
 }

@@ -216,6 +216,31 @@ static void test_faults(void **state)
     check_fault("memory", 60, "needs more than 512 MiB of memory");
 }
 
+/* A parser that was taken over finds the doors closed that this machine can close. */
+static void test_confined(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *fault, *layer;
+    } doors[] = {
+        {"socket", "seccomp"}, {"fork", "seccomp"}, {"open", "landlock"}, {"create", "landlock"}};
+    char layers[128];
+    struct err err = {0};
+    assert_int_equal(extract_sandbox_describe(layers, &err), 0);
+    for (size_t i = 0; i < sizeof doors / sizeof *doors; i++) {
+        if (!strstr(layers, doors[i].layer))
+            continue;
+        setenv("SEMSEARCH_EXTRACT_FAULT", doors[i].fault, 1);
+        struct extractor *other = sample_open(NULL);
+        struct extract_result r = sample_bytes(other, "hello", 5, "fault.txt");
+        if (r.state != EXTRACT_OK)
+            fail_msg("%s: %s", doors[i].fault, r.reason);
+        extract_result_release(&r);
+        extractor_close(other);
+    }
+    unsetenv("SEMSEARCH_EXTRACT_FAULT");
+}
+
 static void test_output_limit(void **state)
 {
     (void)state;
@@ -281,12 +306,12 @@ static void test_describe(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refused),      cmocka_unit_test(test_no_reach),
-        cmocka_unit_test(test_depth),        cmocka_unit_test(test_mail),
-        cmocka_unit_test(test_cut_anywhere), cmocka_unit_test(test_faults),
-        cmocka_unit_test(test_output_limit), cmocka_unit_test(test_killed_idle),
-        cmocka_unit_test(test_no_zombies),   cmocka_unit_test(test_missing_worker),
-        cmocka_unit_test(test_describe),
+        cmocka_unit_test(test_refused),        cmocka_unit_test(test_no_reach),
+        cmocka_unit_test(test_depth),          cmocka_unit_test(test_mail),
+        cmocka_unit_test(test_cut_anywhere),   cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_confined),       cmocka_unit_test(test_output_limit),
+        cmocka_unit_test(test_killed_idle),    cmocka_unit_test(test_no_zombies),
+        cmocka_unit_test(test_missing_worker), cmocka_unit_test(test_describe),
     };
     return cmocka_run_group_tests(tests, open_worker, close_worker);
 }
