@@ -235,7 +235,8 @@ static int read_footer(struct cachefile *f, const char *name, struct err *err)
     if (t.file_bytes != n)
         return bad(err, name, "its end is missing");
     if (t.format != CACHE_FORMAT || t.order != 0x01020304)
-        return bad(err, name, "it was written by another version or machine");
+        return err_kind_set(err, ERR_INCOMPATIBLE,
+                            "cache '%s' was written by another version or machine", name);
     const size_t table = t.n_sections * sizeof f->section[0];
     if (t.n_sections > CACHE_SECTIONS_MAX || table > n - sizeof t - CACHE_ALIGN)
         return bad(err, name, "its table of sections is damaged");
@@ -269,6 +270,7 @@ int cachefile_open(const char *path, struct cachefile *f, struct err *err)
 {
     struct map map;
     memset(f, 0, sizeof *f);
+    errno = 0;
     if (map_open(&map, path, err)) {
         if (errno == ENOENT && err)
             err->kind = ERR_NOT_FOUND;

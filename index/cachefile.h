@@ -54,7 +54,8 @@ struct cachefile {
     } section[CACHE_SECTIONS_MAX];
 };
 
-/* Maps and checks the footer. ERR_NOT_FOUND when there is no such file. */
+/* Maps and checks the footer. ERR_NOT_FOUND when there is no such file, ERR_INCOMPATIBLE when it is
+ * of another format or byte order, ERR_CORRUPT when it is damaged. */
 int cachefile_open(const char *path, struct cachefile *f, struct err *err) WARN_UNUSED;
 /* The same over a mapping, which f owns from then on, also on failure. */
 int cachefile_of_map(struct map map, const char *name, struct cachefile *f,
