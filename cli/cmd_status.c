@@ -309,8 +309,8 @@ static void why_text(const char *arg, const struct walk_reason *r, const struct 
     struct str out = {0};
     printable(&out, span_of(arg), false);
     if (in_index && d->state == DOC_INDEXED)
-        str_printf(&out, ": indexed, %lld passages (%s)", (long long)d->n_chunks,
-                   kind_name(d->kind));
+        str_printf(&out, ": indexed, %lld passage%s (%s)", (long long)d->n_chunks,
+                   d->n_chunks == 1 ? "" : "s", kind_name(d->kind));
     else if (in_index)
         str_printf(&out, ": %s: %s%s%s", doc_state_name(d->state), d->reason ? d->reason : "",
                    d->hint ? "; " : "", d->hint ? d->hint : "");

@@ -89,7 +89,7 @@ Words, phrases, exclusions; nothing is a syntax error.
   $ for id in $(semsearch query --mode keyword --jsonl -k 50 'moon -eclipse' | python3 -c 'import json,sys; [print(json.loads(l)["chunk_id"]) for l in sys.stdin]'); do semsearch show $id; done | grep -ci eclipse
   0
   [1]
-  $ for q in 'NEAR(' '"' 'a" OR "b' '*' '""' '(((' "'; DROP TABLE x; --" 'C++' ; do semsearch query --mode keyword -q --json -- "$q" > out.json; code=$?; python3 -m json.tool out.json > /dev/null && echo $code; done | sort | uniq -c | tr -s ' '
+  $ for q in 'NEAR(' '"' 'a" OR "b' '*' '""' '(((' "'; DROP TABLE x; --" 'C++' ; do semsearch query --mode keyword -q --json -- "$q" > ../out.json; code=$?; python3 -m json.tool ../out.json > /dev/null && echo $code; done | sort | uniq -c | tr -s ' '
    4 0
    4 1
   $ semsearch query --mode keyword --paths '津波'
@@ -150,13 +150,13 @@ From another folder paths are relative to it, and can be opened.
 
 A cache that is broken or gone is never trusted, and never needed.
 
-  $ cd .. && semsearch query --mode keyword --paths -k 3 "moon tides" > before; for f in .semsearch/cache/*; do head -c 200 /dev/urandom > "$f"; done; semsearch query --mode keyword --paths -k 3 "moon tides" | cmp - before
+  $ cd .. && semsearch query --mode keyword --paths -k 3 "moon tides" > ../before; for f in .semsearch/cache/*; do head -c 200 /dev/urandom > "$f"; done; semsearch query --mode keyword --paths -k 3 "moon tides" | cmp - ../before
   $ semsearch verify > /dev/null; echo $?
   semsearch: 1 problem; `semsearch verify --repair` mends what can be mended
   2
   $ semsearch verify --repair > /dev/null && semsearch verify
   the index is sound
-  $ rm -r .semsearch/cache; semsearch query --mode keyword --paths -k 3 "moon tides" | cmp - before; semsearch verify
+  $ rm -r .semsearch/cache; semsearch query --mode keyword --paths -k 3 "moon tides" | cmp - ../before; semsearch verify
   the index is sound
 
 A database that is no database: said, not crashed on.
@@ -170,7 +170,5 @@ A database that is no database: said, not crashed on.
   False [('database', True)]
   $ semsearch verify --repair > /dev/null; semsearch verify && semsearch index --json 2> /dev/null | python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["indexed"], d["failed"])'
   the index is sound
-  64 0
-  $ semsearch query --mode keyword --paths -k 3 "moon tides" | cmp - before
-  - before differ: byte 20, line 2
-  [1]
+  62 0
+  $ semsearch query --mode keyword --paths -k 3 "moon tides" | cmp - ../before

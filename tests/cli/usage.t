@@ -59,7 +59,7 @@ Unknown commands, options and values name the nearest.
   [2]
   $ semsearch eval serch --data x
   semsearch: unknown task 'serch'
-    tasks: search, sentence-similarity
+    did you mean 'search'?
   [2]
   $ semsearch model lsit
   semsearch: unknown 'model' command 'lsit'
