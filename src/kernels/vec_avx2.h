@@ -1,8 +1,7 @@
-/* vec_avx2.h - vectors of eight floats: AVX2, FMA and F16C, see vec.h. */
+/* vec_avx2.h - vectors of eight floats: AVX2, FMA and F16C, see vec.h;
+ * included by the files of one instruction set. */
 #ifndef SEMSEARCH_KERNELS_VEC_AVX2_H
 #define SEMSEARCH_KERNELS_VEC_AVX2_H
-
-#if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 
 #include "src/kernels/half.h"
 
@@ -195,5 +194,4 @@ V_INLINE void v_i8_sum4(int32_t out[4], vi a, vi b, vi c, vi d)
                                                    _mm256_extracti128_si256(quarters, 1)));
 }
 
-#endif
 #endif

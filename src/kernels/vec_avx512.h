@@ -1,8 +1,7 @@
-/* vec_avx512.h - vectors of sixteen floats: AVX-512 F, BW, DQ and VL, see vec.h. */
+/* vec_avx512.h - vectors of sixteen floats: AVX-512 F, BW, DQ and VL, see vec.h;
+ * included by the files of one instruction set. */
 #ifndef SEMSEARCH_KERNELS_VEC_AVX512_H
 #define SEMSEARCH_KERNELS_VEC_AVX512_H
-
-#ifdef __AVX512F__
 
 #include "src/kernels/half.h"
 
@@ -219,5 +218,4 @@ V_INLINE void v_i8_sum4(int32_t out[4], vi a, vi b, vi c, vi d)
                                                    _mm256_extracti128_si256(halves, 1)));
 }
 
-#endif
 #endif
