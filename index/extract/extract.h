@@ -35,9 +35,9 @@ struct extract_result {
 };
 void extract_result_release(struct extract_result *r);
 
-/* fd: the file opened for reading (not closed here); name: its file name, for the extension.
- * Content is sniffed first, the extension second. -1 only when extraction as such is impossible
- * (worker program missing, stop requested); a bad file is result->state. */
+/* fd: the file opened for reading (not closed here; its position may move); name: its file name,
+ * for the extension. Content is sniffed first, the extension second. -1 only when extraction as
+ * such is impossible (worker program missing, stop requested); a bad file is result->state. */
 int extract_fd(struct extractor *x, int fd, const char *name, struct extract_result *result,
                struct err *err) WARN_UNUSED;
 

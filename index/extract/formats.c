@@ -31,31 +31,38 @@
 
 /* clang-format off */
 static const struct format table[] = {
-    ROW(FAMILY_TEXT, "text", 1, KIND_TEXT, "txt text log", .names = "readme license copying notice authors news changelog todo install"),
+    ROW(FAMILY_TEXT, "text", 1, KIND_TEXT,
+        "txt text log",
+        .names = "readme license copying notice authors news changelog todo install"),
     ROW(FAMILY_MARKDOWN, "markdown", 1, KIND_MARKDOWN, "md markdown mdown mkd mkdn mdx qmd rmd"),
     ROW(FAMILY_OUTLINE, "rst", 1, KIND_TEXT, "rst rest"),
     ROW(FAMILY_OUTLINE, "asciidoc", 1, KIND_TEXT, "adoc asciidoc"),
     ROW(FAMILY_OUTLINE, "org", 1, KIND_TEXT, "org"),
     ROW(FAMILY_TEX, "tex", 1, KIND_TEXT, "tex latex ltx"),
     ROW(FAMILY_CODE, "code", 1, KIND_CODE,
-        "c h cc cpp cxx c++ hh hpp hxx h++ ipp inl m mm cu cuh py pyi pyx pyw js mjs cjs jsx ts mts cts tsx vue svelte "
-        "java kt kts scala groovy gradle clj cljs cljc edn cs fs fsx fsi vb go rs swift zig nim d dart rb rake gemspec "
-        "php phtml pl pm t pod lua sh bash zsh fish ksh csh ps1 psm1 bat cmd sql r jl hs lhs ml mli elm erl hrl ex exs "
-        "lisp lsp cl el scm ss rkt f f77 f90 f95 f03 for pas pp ada adb ads asm s v vh sv svh vhd vhdl tcl awk sed vim "
-        "cmake mk mak ninja bazel bzl nix proto thrift capnp graphql gql css scss sass less styl tf hcl y yy l "
-        "ll lex sol wgsl glsl hlsl vert frag comp cob cbl abap apex coffee cr hx mojo odin vala gd diff patch m4 ac am "
-        "dockerfile jinja j2 tmpl tpl ejs erb hbs pug haml twig ipy sage rpy raku nu",
-        .names = "makefile gnumakefile dockerfile containerfile vagrantfile rakefile gemfile jenkinsfile "
-                 "cmakelists.txt sconstruct meson.build build.bazel justfile procfile brewfile",
-        .interpreters = "sh bash dash zsh ksh fish python python2 python3 perl ruby node nodejs deno lua awk gawk "
-                        "tclsh wish php Rscript make env guile julia"),
+        "c h cc cpp cxx c++ hh hpp hxx h++ ipp inl m mm cu cuh py pyi pyx pyw js mjs cjs jsx ts "
+        "mts cts tsx vue svelte java kt kts scala groovy gradle clj cljs cljc edn cs fs fsx fsi "
+        "vb go rs swift zig nim d dart rb rake gemspec php phtml pl pm t pod lua sh bash zsh "
+        "fish ksh csh ps1 psm1 bat cmd sql r jl hs lhs ml mli elm erl hrl ex exs lisp lsp cl el "
+        "scm ss rkt f f77 f90 f95 f03 for pas pp ada adb ads asm s v vh sv svh vhd vhdl tcl awk "
+        "sed vim cmake mk mak ninja bazel bzl nix proto thrift capnp graphql gql css scss sass "
+        "less styl tf hcl y yy l ll lex sol wgsl glsl hlsl vert frag comp cob cbl abap apex "
+        "coffee cr hx mojo odin vala gd diff patch m4 ac am dockerfile jinja j2 tmpl tpl ejs "
+        "erb hbs pug haml twig ipy sage rpy raku nu",
+        .names = "makefile gnumakefile dockerfile containerfile vagrantfile rakefile gemfile "
+                 "jenkinsfile cmakelists.txt sconstruct meson.build build.bazel justfile "
+                 "procfile brewfile",
+        .interpreters = "sh bash dash zsh ksh fish python python2 python3 perl ruby node nodejs "
+                        "deno lua awk gawk tclsh wish php Rscript make env guile julia"),
     ROW(FAMILY_ROWS, "csv", 1, KIND_DATA, "csv tsv tab psv"),
     ROW(FAMILY_ROWS, "jsonl", 1, KIND_DATA, "jsonl ndjson"),
     ROW(FAMILY_DATA, "json", 1, KIND_DATA, "json json5 jsonc geojson webmanifest"),
     ROW(FAMILY_DATA, "yaml", 1, KIND_DATA, "yaml yml"),
     ROW(FAMILY_DATA, "toml", 1, KIND_DATA, "toml"),
-    ROW(FAMILY_DATA, "ini", 1, KIND_DATA, "ini cfg conf cnf properties env desktop service reg po pot ics vcf bib"),
-    ROW(FAMILY_DATA, "xml", 1, KIND_DATA, "xml xsd xsl xslt rss atom svg plist dtd opml gpx kml rdf wsdl xliff dbk docbook"),
+    ROW(FAMILY_DATA, "ini", 1, KIND_DATA,
+        "ini cfg conf cnf properties env desktop service reg po pot ics vcf bib"),
+    ROW(FAMILY_DATA, "xml", 1, KIND_DATA,
+        "xml xsd xsl xslt rss atom svg plist dtd opml gpx kml rdf wsdl xliff dbk docbook"),
     ROW(FAMILY_SUBTITLE, "subtitle", 1, KIND_SUBTITLE, "srt vtt sbv"),
     ROW(FAMILY_HTML, "html", 1, KIND_HTML, "html htm xhtml xht shtml"),
     ROW(FAMILY_MAIL, "mail", 1, KIND_MAIL, "eml emlx"),
@@ -76,12 +83,14 @@ static const struct format table[] = {
     ROW(FAMILY_PACKED, "packed", 1, KIND_ARCHIVE, "gz zst xz bz2 lzma lz4 z"),
     ROW(FAMILY_ZIP, "zip", 1, KIND_ARCHIVE, "zip jar war whl xpi apk"),
     ROW(FAMILY_TAR, "tar", 1, KIND_ARCHIVE, "tar tgz tbz2 txz tzst cpio 7z"),
-    /* Found by magic or by elimination only, never by name. */
+    /* Not listed for people: found by magic or by elimination. The names of binary files tell what need
+     * not be unpacked from an archive; under such a name text is still text. */
     ROW(FAMILY_OLE, "ole", 1, KIND_DOCUMENT, ""),
     ROW(FAMILY_BINARY, "binary", 1, KIND_TEXT,
-        "png jpg jpeg gif bmp tif tiff webp heic avif ico psd mp3 mp4 m4a m4v avi mov mkv webm wav flac ogg opus exe dll "
-        "so dylib o a lib obj class pyc pyo wasm bin dat iso dmg deb rpm db sqlite sqlite3 woff woff2 ttf otf eot npy npz "
-        "pt pth onnx safetensors gguf parquet"),
+        "png jpg jpeg gif bmp tif tiff webp heic avif ico psd mp3 mp4 m4a m4v avi mov mkv webm "
+        "wav flac ogg opus exe dll so dylib o a lib obj class pyc pyo wasm bin dat iso dmg deb "
+        "rpm db sqlite sqlite3 woff woff2 ttf otf eot npy npz pt pth onnx safetensors gguf "
+        "parquet"),
 };
 /* clang-format on */
 
