@@ -66,6 +66,7 @@ static const char *const query_sql[Q_COUNT] = {
     [Q_TEXT_GET] = "SELECT raw_bytes,dict,data,sum FROM texts WHERE doc_id=?",
     [Q_TEXT_PUT] = "REPLACE INTO texts VALUES(?,?,?,?,?)",
     [Q_TEXT_DELETE] = "DELETE FROM texts WHERE doc_id=?",
+    [Q_TEXT_AFTER] = "SELECT doc_id FROM texts WHERE doc_id>? ORDER BY doc_id LIMIT 1",
     [Q_TEXT_LOST] = "SELECT doc_id FROM texts WHERE doc_id NOT IN (SELECT id FROM documents)",
     [Q_DICT_GET] = "SELECT data,sum FROM dicts WHERE id=?",
     [Q_DICT_LAST] = "SELECT max(id) FROM dicts",

@@ -60,6 +60,7 @@ enum query {
     Q_TEXT_GET,
     Q_TEXT_PUT,
     Q_TEXT_DELETE,
+    Q_TEXT_AFTER,
     Q_TEXT_LOST,
     Q_DICT_GET,
     Q_DICT_LAST,
@@ -117,6 +118,7 @@ struct store {
     ZSTD_DCtx *dctx;
     double synced_ms; /* clock of the last sync of the WAL */
     int64_t dict_id;  /* the dictionary below; 0: none loaded */
+    bool dict_sought; /* training was tried */
     ZSTD_DDict *ddict;
     ZSTD_CDict *cdict;
 };
@@ -213,7 +215,8 @@ void read_end(struct store *s, bool began);
 int text_write(struct store *s, int64_t doc_id, struct span text, struct err *err) WARN_UNUSED;
 /* Appends the checked text. 1, 0: no such row, -1: error (ERR_CORRUPT: the row is broken). */
 int text_read(struct store *s, int64_t doc_id, struct str *out, struct err *err) WARN_UNUSED;
-int dict_load(struct store *s, int64_t id, struct err *err) WARN_UNUSED;
+/* After a rollback, which may have taken the dictionary. */
+void dict_forget(struct store *s);
 void text_release(struct store *s);
 
 /* ---- the writer's lock (lock.c) ---- */

@@ -113,17 +113,23 @@ void store_chunk_release(struct store_chunk *c);
 
 /* Puts a document in the place of whatever has that path, in one transaction: row, text, chunks,
  * and those of the vectors that are not NULL (f16, `dim` each; a NULL one must be in the store
- * already). For a skipped or failed document text is empty and n_chunks 0. Ids are assigned. */
+ * already). For a skipped or failed document text is empty and n_chunks 0. Ids are assigned (to *d
+ * and chunks too), always new ones. Refused: a path that is empty, absolute or has '.' or '..' in
+ * it, a chunk outside the text, vectors of another dimension than those that are there. */
 int store_put(struct store *s, struct store_doc *d, struct span text, struct store_chunk *chunks,
               size_t n_chunks, const uint16_t *const *vectors, int dim,
               struct err *err) WARN_UNUSED;
 
-/* Only the stamp (and path) of an unchanged document: touched, or moved. */
+/* Only the stamp (and path, NULL: as it is) of an unchanged document: touched, or moved. Another
+ * document of that path goes. */
 int store_touch(struct store *s, int64_t id, const char *path, const struct file_stamp *stamp,
                 struct err *err) WARN_UNUSED;
 int store_delete(struct store *s, int64_t id, struct err *err) WARN_UNUSED;
 
-/* Several of the calls above as one transaction (not nested). */
+/* Several of the calls above as one transaction (not nested). A call that fails in between is
+ * undone alone; the group may go on. What is committed survives a kill at any moment; a power cut
+ * may take the last second's commits (never the file), which the next index run then finds missing.
+ */
 int store_begin(struct store *s, struct err *err) WARN_UNUSED;
 int store_commit(struct store *s, struct err *err) WARN_UNUSED;
 void store_rollback(struct store *s);
@@ -144,12 +150,16 @@ int store_vector(struct store *s, struct hash128 embed_hash, uint16_t *out, int 
                  struct err *err) WARN_UNUSED;
 /* Removes the vectors that no chunk uses any more; returns how many in *n. */
 int store_vectors_prune(struct store *s, int64_t *n, struct err *err) WARN_UNUSED;
-/* Removes everything derived from the model (chunks, vectors), for --reembed. */
+/* Removes everything derived from the model (chunks, vectors), for --reembed. The documents stay
+ * listed with their texts, but with no stamp (size -1), no content hash and extract_version -1, so
+ * that each counts as changed until it was put again, also after a kill in between. */
 int store_forget_vectors(struct store *s, struct err *err) WARN_UNUSED;
 
 /* Every chunk with id > after, in order of id: its ids, its text (a borrowed span of the document's
  * text), the document's title and path, and its vector. For building caches. want_text = false
- * leaves text empty and is much faster. */
+ * leaves text empty and is much faster. fn may fetch single things through the same handle, but not
+ * change them nor start another stream. A handle that writes first makes what is committed outlast
+ * a power cut, so that no cache built from this can be ahead of the store. */
 struct store_row {
     int64_t chunk_id, doc_id;
     struct span text, heading, title, path;

@@ -1,8 +1,8 @@
 /* text.c - the texts of documents: zstd, level 3, one frame a document.
  *
- * Small texts gain from a dictionary (a note of 1 KB: a quarter less, and faster both ways). It is
- * trained on the texts of this very index once TRAIN_AT of them are there; texts written before
- * stay as they are, each row names the dictionary it needs (0: none).
+ * Texts of a few KB gain from a dictionary: 15 to 38 % less on three sets of documentation. It is
+ * trained, once, on the texts of this very index when TRAIN_AT documents are there (some 0.2 s);
+ * those written before stay as they are. Each row names the dictionary that it needs (0: none).
  */
 #include "index/store/internal.h"
 
@@ -10,8 +10,16 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <zdict.h>
 
-enum { LEVEL = 3, MAX_TEXT = 1 << 30 };
+enum {
+    LEVEL = 3,
+    MAX_TEXT = 1 << 30,
+    TRAIN_AT = 200,         /* documents */
+    DICT_BYTES = 65536,     /* larger ones gain 2 % more (measured up to 256 KiB) */
+    SAMPLE_BYTES = 8192,    /* of each text */
+    SAMPLES_BYTES = 1 << 22 /* of all */
+};
 
 void text_release(struct store *s)
 {
@@ -24,11 +32,18 @@ void text_release(struct store *s)
     s->ddict = NULL;
     s->cdict = NULL;
     s->dict_id = 0;
+    s->dict_sought = false;
+}
+
+void dict_forget(struct store *s)
+{
+    s->dict_id = 0;
+    s->dict_sought = false;
 }
 
 /* ---- dictionaries ---- */
 
-int dict_load(struct store *s, int64_t id, struct err *err)
+static int dict_load(struct store *s, int64_t id, struct err *err)
 {
     if (s->dict_id == id)
         return 0;
@@ -51,6 +66,92 @@ int dict_load(struct store *s, int64_t id, struct err *err)
     }
     db_done(q);
     return rc < 0 ? -1 : 0;
+}
+
+/* The beginnings of the texts that are there, end to end, with their sizes. */
+struct samples {
+    struct str bytes;
+    size_t *size;
+    size_t n, cap;
+};
+
+static int gather_samples(struct store *s, struct samples *all, struct err *err)
+{
+    struct str text = {0};
+    int64_t after = 0;
+    int rc = 0;
+    while (all->bytes.n < SAMPLES_BYTES) {
+        sqlite3_stmt *q = db_query(s, Q_TEXT_AFTER, err);
+        if (!q)
+            return -1;
+        sqlite3_bind_int64(q, 1, after);
+        rc = db_step(s, q, err);
+        after = rc == 1 ? sqlite3_column_int64(q, 0) : after;
+        db_done(q);
+        str_clear(&text);
+        if (rc != 1)
+            break;
+        if (text_read(s, after, &text, NULL) != 1)
+            continue; /* a damaged one teaches nothing, and is for verify to tell */
+        VEC_GROW(all->size, all->n, all->cap);
+        all->size[all->n] = text.n < SAMPLE_BYTES ? text.n : SAMPLE_BYTES;
+        str_add(&all->bytes, text.p, all->size[all->n++]);
+    }
+    str_release(&text);
+    return rc < 0 ? -1 : 0;
+}
+
+static int dict_store(struct store *s, const void *p, size_t n, struct err *err)
+{
+    sqlite3_stmt *q = db_query(s, Q_DICT_PUT, err);
+    if (!q)
+        return -1;
+    const struct span data = {p, n};
+    sqlite3_bind_int64(q, 1, 1);
+    bind_blob(q, 2, p, n);
+    sqlite3_bind_int64(q, 3, sum_dict(s, 1, data));
+    return db_finish(s, q, err) || dict_load(s, 1, err) ? -1 : 0;
+}
+
+/* Texts that no dictionary can be made of (too alike, too short) go without. */
+static int dict_train(struct store *s, struct err *err)
+{
+    struct samples all = {0};
+    void *dict = NULL;
+    int rc = gather_samples(s, &all, err);
+    if (rc == 0)
+        rc = mem_try(&dict, DICT_BYTES, "a dictionary", err);
+    if (rc == 0 && all.n) {
+        const size_t n =
+            ZDICT_trainFromBuffer(dict, DICT_BYTES, all.bytes.p, all.size, (unsigned)all.n);
+        if (!ZDICT_isError(n))
+            rc = dict_store(s, dict, n, err);
+    }
+    free(dict);
+    free(all.size);
+    str_release(&all.bytes);
+    return rc;
+}
+
+/* Once a handle: the dictionary that is there, or a new one when it is time for that. */
+static int dict_seek(struct store *s, struct err *err)
+{
+    if (s->dict_id || s->dict_sought)
+        return 0;
+    sqlite3_stmt *q = db_query(s, Q_DICT_LAST, err);
+    if (!q)
+        return -1;
+    const int rc = db_step(s, q, err);
+    const int64_t last = rc == 1 ? sqlite3_column_int64(q, 0) : 0;
+    db_done(q);
+    if (rc < 0)
+        return -1;
+    if (last)
+        return dict_load(s, last, err);
+    if (s->now.documents < TRAIN_AT)
+        return 0;
+    s->dict_sought = true;
+    return dict_train(s, err);
 }
 
 /* ---- writing ---- */
@@ -79,7 +180,7 @@ int text_write(struct store *s, int64_t doc_id, struct span text, struct err *er
 {
     if (text.n > MAX_TEXT)
         return err_kind_set(err, ERR_LIMIT, "a text of %zu bytes is too long to store", text.n);
-    if (compress(s, text, err))
+    if (dict_seek(s, err) || compress(s, text, err))
         return -1;
     sqlite3_stmt *q = db_query(s, Q_TEXT_PUT, err);
     if (!q)

@@ -78,6 +78,7 @@ static void undo(struct store *s)
     if (!sqlite3_get_autocommit(s->db))
         db_try(s, Q_ROLLBACK);
     s->in_transaction = false;
+    dict_forget(s);
 }
 
 int wal_sync(struct store *s, struct err *err)
@@ -158,6 +159,7 @@ int txn_leave(struct store *s, const struct txn *t, int rc, struct err *err)
         db_try(s, Q_UNSAVE);
         db_try(s, Q_RELEASE);
     }
+    dict_forget(s);
     s->now = t->before;
     s->passages_changed = t->passages_changed;
     return rc;

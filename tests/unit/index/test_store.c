@@ -372,6 +372,30 @@ static void forgets_a_model(void **state)
     expect_sound(g->s);
 }
 
+/* From some number of documents on, texts are stored with a dictionary that is trained then. */
+static void texts_outlive_a_dictionary(void **state)
+{
+    enum { MANY = 260 };
+    struct ground *g = *state;
+    for (int i = 0; i < 150; i++)
+        OK(sample_put(g->s, i, 1, &err));
+    OK(store_begin(g->s, &err)); /* trained in here, and taken back */
+    for (int i = 150; i < MANY; i++)
+        OK(sample_put(g->s, i, 1, &err));
+    store_rollback(g->s);
+    OK(store_begin(g->s, &err));
+    for (int i = 150; i < MANY; i++)
+        OK(sample_put(g->s, i, 1, &err));
+    OK(store_commit(g->s, &err));
+    expect_sound(g->s);
+    reopen(g, STORE_WRITE);
+    OK(sample_put(g->s, 7, 2, &err));
+    reopen(g, STORE_READ);
+    for (int i = 0; i < MANY; i++)
+        expect_sample(g->s, i, i == 7 ? 2 : 1);
+    expect_sound(g->s);
+}
+
 static int path_rises(void *ctx, const struct store_doc *d, struct err *err)
 {
     char **last = ctx;
@@ -434,6 +458,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(keeps_named_values, set_up, tear_down),
         cmocka_unit_test_setup_teardown(remembers_removed_passages, set_up, tear_down),
         cmocka_unit_test_setup_teardown(forgets_a_model, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(texts_outlive_a_dictionary, set_up, tear_down),
         cmocka_unit_test_setup_teardown(walks_documents_by_path, set_up, tear_down),
         cmocka_unit_test(tells_a_missing_index),
     };

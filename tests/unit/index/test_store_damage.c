@@ -15,7 +15,11 @@
 
 #include <cmocka.h>
 
-enum { N_DOCS = 150, PAGE = 8192 };
+enum {
+    N_DOCS = 230,
+    LATE = 60 /* more than were put after the dictionary was trained */,
+    PAGE = 8192
+};
 
 /* A sound index of N_DOCS samples (version 1; some were replaced and deleted on the way). */
 static struct {
@@ -172,7 +176,9 @@ static int rows_at_stake(const unsigned char *page, bool first)
     const unsigned char *h = page + (first ? 100 : 0);
     if (h[0] == 0x0d)
         return first ? 0 : h[3] << 8 | h[4];
-    return h[0] == 0x05 || h[0] == 0x02 || h[0] == 0x0a ? 0 : 1; /* else a page of one long text */
+    return h[0] == 0x05 || h[0] == 0x02 || h[0] == 0x0a
+               ? 0
+               : LATE; /* else of the dictionary, or of one long text */
 }
 
 static void survives_a_page_of_garbage(void **state)
@@ -187,7 +193,9 @@ static void survives_a_page_of_garbage(void **state)
         place(copy, ground.sound.n);
         snprintf(what, sizeof what, "page %d", pages + 1);
         const int lost = repair_and_count_lost(what);
-        const int most = rows_at_stake((unsigned char *)ground.sound.p + page, page == 0);
+        const bool dictionary = pages + 1 == 9; /* its one row serves many texts */
+        const int most =
+            dictionary ? LATE : rows_at_stake((unsigned char *)ground.sound.p + page, page == 0);
         const bool settings = pages + 1 == 3; /* the fingerprint is on it: all is made anew */
         if (lost > most && !settings)
             fail_msg("%s: %d documents lost, %d had a row there", what, lost, most);
