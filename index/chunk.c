@@ -16,6 +16,7 @@
 
 #include "index/piece.h"
 #include "src/base/mem.h"
+#include "src/base/stop.h"
 #include "src/base/unicode.h"
 
 #include <stdlib.h>
@@ -349,11 +350,11 @@ int chunk_document(const struct doc *d, const struct embedder *embedder,
     cutter_init(&c, d, embedder, options, out);
     size_t block = 0, pos = 0;
     int rc;
-    while ((rc = piece_next(&c.piece, d, embedder, &block, &pos, err)) == 1)
-        if (cut_piece(&c, err)) {
-            rc = -1;
+    while ((rc = piece_next(&c.piece, d, embedder, &block, &pos, err)) == 1) {
+        rc = stop_requested() ? err_kind_set(err, ERR_STOPPED, "stopped") : cut_piece(&c, err);
+        if (rc)
             break;
-        }
+    }
     cutter_release(&c);
     return rc;
 }

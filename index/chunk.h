@@ -34,7 +34,8 @@ struct chunk_list {
 };
 
 /* Appends the passages of `d` to `out` in order. A document without a letter or digit gives none.
- * `embedder` supplies token boundaries and the window. Fails on memory only. */
+ * `embedder` supplies token boundaries and the window. Fails on memory, or when
+ * asked to stop. */
 int chunk_document(const struct doc *d, const struct embedder *embedder,
                    const struct chunk_options *options, struct chunk_list *out,
                    struct err *err) WARN_UNUSED;

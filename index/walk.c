@@ -304,13 +304,13 @@ static int enter(struct walk *w, bool list, struct err *err)
     struct err why = {0};
     struct frame f = {.base = w->path.n ? w->path.n + 1 : 0};
     int rc = 0;
-    if (fstat(fd, &st))
-        rc = report_lost_folder(w, err);
+    const bool known = fstat(fd, &st) == 0;
     f.dev = st.st_dev;
     f.ino = st.st_ino;
-    if (is_loop(w, &f)) {
+    if (!known) {
+        rc = report_lost_folder(w, err);
+    } else if (is_loop(w, &f)) {
         rc = report(w, WALK_SKIPPED, true, "a folder inside itself (mount loop)", &st, err);
-        frame_release(&f);
     } else if (walk_load_rules(w, fd, &f, &why)) {
         rc = report(w, WALK_FAILED, true, why.msg, &st, err);
         frame_release(&f);

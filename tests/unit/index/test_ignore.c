@@ -174,7 +174,7 @@ static void same_as_git(void **state)
     if (system("git --version >/dev/null 2>&1") != 0)
         skip();
     const unsigned first = setting("SEMSEARCH_TEST_SEED", 1);
-    const unsigned rounds = setting("SEMSEARCH_TEST_ROUNDS", 100);
+    const unsigned rounds = setting("SEMSEARCH_TEST_ROUNDS", 40);
     for (unsigned i = 0; i < rounds; i++)
         one_tree(first + i);
 }
