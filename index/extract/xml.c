@@ -1,6 +1,7 @@
 /* xml.c - see xml.h. */
 #include "index/extract/xml.h"
 
+#include <libxml/xmlreader.h>
 #include <string.h>
 
 void xml_begin(struct xml *x, struct span bytes)

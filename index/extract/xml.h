@@ -6,7 +6,7 @@
 
 #include "src/base/str.h"
 
-#include <libxml/xmlreader.h>
+struct _xmlTextReader; /* libxml2's own name */
 
 enum xml_event {
     XML_NONE, /* the end, or an error: see `broken` */
@@ -16,7 +16,7 @@ enum xml_event {
 };
 
 struct xml {
-    xmlTextReaderPtr reader;
+    struct _xmlTextReader *reader;
     const char *name;  /* XML_OPEN, XML_CLOSE: local name */
     struct span chars; /* XML_CHARS */
     int depth;         /* of the element; of its parent for characters */
