@@ -31,7 +31,7 @@ struct extract_result {
     char reason[256]; /* skipped, failed: "binary file", "no text (image-only PDF?)",
                          "password-protected", ... */
     char hint[256];   /* what the user can do, may be empty */
-    struct doc doc;   /* filled when EXTRACT_OK */
+    struct doc doc;   /* filled when EXTRACT_OK; of the others only `kind` is known */
 };
 void extract_result_release(struct extract_result *r);
 

@@ -353,12 +353,14 @@ static int run_program(struct extractor *x, const struct format *f, int fd,
         return -1;
     extract_result_release(r);
     const int rc = program_extract(x->worker, f, &x->limits, inner >= 0 ? inner : fd, r, err);
+    r->doc.kind = f->info.kind;
     if (inner >= 0)
         close(inner);
     return rc;
 }
 
-static int take_reply(struct extractor *x, int fd, struct extract_result *r, struct err *err)
+static int take_reply(struct extractor *x, int fd, const char *name, struct extract_result *r,
+                      struct err *err)
 {
     const double deadline = clock_ms() + 1000.0 * x->limits.wall_seconds;
     struct wire_reply h;
@@ -381,6 +383,8 @@ static int take_reply(struct extractor *x, int fd, struct extract_result *r, str
             result_fail(r, NULL, "took longer than %d s", x->limits.wall_seconds);
         else
             explain_death(status, &x->limits, r);
+        const struct format *named = format_by_name(name);
+        r->doc.kind = named ? named->info.kind : KIND_TEXT;
         return 0;
     }
     if (h.leaving)
@@ -388,8 +392,10 @@ static int take_reply(struct extractor *x, int fd, struct extract_result *r, str
     if (h.state == WIRE_PROGRAM)
         return run_program(x, format_at(h.format), fd, r, err);
     r->state = (enum extract_state)h.state;
-    if (r->state != EXTRACT_OK)
+    if (r->state != EXTRACT_OK) {
         doc_release(&r->doc);
+        r->doc.kind = (enum doc_kind)h.kind;
+    }
     return 0;
 }
 
@@ -403,11 +409,11 @@ int extract_fd(struct extractor *x, int fd, const char *name, struct extract_res
     if (stop_requested())
         return err_kind_set(err, ERR_STOPPED, "stopped");
     if (x->pid && send_request(x, fd, name))
-        return take_reply(x, fd, result, err);
+        return take_reply(x, fd, name, result, err);
     worker_end(x, true); /* it died idle: the file is not to blame */
     if (worker_start(x, err) < 0)
         return -1;
     if (!send_request(x, fd, name))
         return err_errno(err, "cannot reach the extraction worker");
-    return take_reply(x, fd, result, err);
+    return take_reply(x, fd, name, result, err);
 }

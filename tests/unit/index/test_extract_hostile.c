@@ -72,6 +72,9 @@ static void test_refused(void **state)
         print_message("%s\n", rows[i].name);
         check(sample_file(x, rows[i].name), rows[i].state, rows[i].reason);
     }
+    struct extract_result locked = sample_file(x, "locked.odt");
+    assert_int_equal(locked.doc.kind, KIND_DOCUMENT); /* known all the same */
+    extract_result_release(&locked);
     if (extract_program_found("pdftotext"))
         check(sample_file(x, "hostile-cut.pdf"), EXTRACT_FAILED, "broken file");
     check(sample_bytes(x, "", 0, "empty.txt"), EXTRACT_SKIPPED, "empty file");
