@@ -320,19 +320,24 @@ static void and_gives_up_after_ten_seconds(void **state)
     store_close(s);
 }
 
-/* Threads of one process exclude each other as well. */
+/* Handles of one process exclude each other as well: the note lets the second one in. */
+static void close_first(void *ctx, const char *line)
+{
+    struct store **first = ctx;
+    (void)line;
+    store_close(*first);
+    *first = NULL;
+}
+
 static void two_writers_in_one_process(void **state)
 {
     struct ground *g = *state;
     struct store *a = open_or_die(g->dir, STORE_WRITE), *b;
-    int notes = 0;
-    const struct progress_sink sink = {.note = note, .ctx = &notes};
+    const struct progress_sink sink = {.note = close_first, .ctx = &a};
     struct err err = {0};
-    assert_int_equal(store_open(g->dir, STORE_WRITE, &sink, &b, &err), -1);
-    assert_int_equal(err.kind, ERR_LOCKED);
-    assert_int_equal(notes, 1);
-    store_close(a);
-    b = open_or_die(g->dir, STORE_WRITE);
+    if (store_open(g->dir, STORE_WRITE, &sink, &b, &err))
+        fail_msg("%s", err.msg);
+    assert_null(a);
     store_close(b);
 }
 
