@@ -307,9 +307,13 @@ static int run_threads(struct update *u, struct err *err)
 
 static int run(struct update *u, struct err *err)
 {
-    if (kernels_init(err) || check_model(u, err) || known_load(&u->known, u->s, err) ||
-        run_threads(u, err))
+    if (kernels_init(err) || check_model(u, err) || known_load(&u->known, u->s, err))
         return -1;
+    unfinished_load(u);
+    if (run_threads(u, err))
+        return -1;
+    if (u->report->complete && u->unfinished.n && !u->options->dry_run)
+        unfinished_remove(u);
     if (u->report->complete && prune_gone(u, err))
         return -1;
     return u->options->dry_run ? 0 : derive(u, err);
@@ -349,5 +353,6 @@ int update_run(struct store *s, const char *root, struct embedder *embedder,
     free(u.sub);
     free(u.lost_folder);
     known_release(&u.known);
+    unfinished_release(&u.unfinished);
     return rc;
 }

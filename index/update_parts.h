@@ -3,6 +3,7 @@
  *   update_read.c   the reading thread: walk, compare, hash, extract, chunk -> items
  *   update_write.c  the writing side: embed what is new, put documents into the store
  *   update_known.c  what the index knew when the run began
+ *   update_unfinished.c  vectors of a document that a run could not finish
  *   update.c        the run: threads, pruning, caches, report
  *
  * Items go through a queue whose content is bounded in bytes by a gate. The store belongs to the
@@ -57,6 +58,8 @@ bool hash_is_zero(struct hash128 h);
 
 /* ---- items ---- */
 
+enum { UNFINISHED_ROW = -2 };
+
 enum item_kind {
     ITEM_DOC,   /* put `doc` with text and chunks (a skipped or failed one has none) */
     ITEM_COPY,  /* put `doc` with what document `source` has */
@@ -73,7 +76,8 @@ struct item {
     size_t bytes;         /* what the gate has counted */
     /* the writing side's */
     struct hash128 *hash; /* [chunks.n]: embed_hash */
-    int64_t *fresh;       /* [chunks.n]: row in the batch's vectors, -1: in the store */
+    int64_t *fresh;       /* [chunks.n]: row in the batch's vectors; -1: in the store; else
+                             UNFINISHED_ROW minus the row among the unfinished ones */
     int64_t need;         /* vectors of the batch that must be there before it can be put */
 };
 void item_free(struct item *it);
@@ -90,6 +94,23 @@ void gate_release(struct gate *g);
 bool gate_enter(struct gate *g, size_t bytes); /* waits; false: closed */
 void gate_leave(struct gate *g, size_t bytes);
 void gate_close(struct gate *g);
+
+/* ---- vectors kept from an unfinished document ---- */
+
+struct unfinished {
+    struct str bytes; /* the file; the pointers go into it */
+    const struct hash128 *hash;
+    const char *vector; /* [n, dim] f16, unaligned */
+    size_t n;
+};
+struct update;
+void unfinished_load(struct update *u); /* a missing or bad file is an empty one */
+void unfinished_release(struct unfinished *f);
+int64_t unfinished_find(const struct unfinished *f, struct hash128 hash); /* its row, or -1 */
+/* Writes what was loaded and n vectors more; a failure loses them and nothing else. */
+void unfinished_save(struct update *u, const struct hash128 *hash, const uint16_t *vector,
+                     size_t n);
+void unfinished_remove(const struct update *u);
 
 /* ---- the run ---- */
 
@@ -122,6 +143,7 @@ struct update {
     struct err reader_err;
 
     /* the writing side's */
+    struct unfinished unfinished;
     int64_t n_done;
 };
 

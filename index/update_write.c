@@ -105,6 +105,11 @@ static int add_passage(struct batch *b, struct item *it, size_t i, uint16_t *scr
         const int stored = is_stored(b, h, scratch, err);
         if (stored)
             return stored < 0 ? -1 : 0;
+        const int64_t kept = unfinished_find(&b->u->unfinished, h);
+        if (kept >= 0) {
+            it->fresh[i] = UNFINISHED_ROW - kept;
+            return 0;
+        }
         VEC_GROW(b->fresh, b->n_fresh, b->cap_fresh);
         it->fresh[i] = (int64_t)b->n_fresh;
         b->fresh[b->n_fresh++] = (struct fresh){h, span_of(c->embed_text), c->n_tokens};
@@ -222,11 +227,24 @@ void update_failed(struct update *u, const char *path, const char *reason, const
     r->failed++;
 }
 
+/* A vector of the unfinished ones, aligned. */
+static const uint16_t *kept_vector(const struct update *u, int64_t row, uint16_t *out)
+{
+    const size_t bytes = (size_t)u->embedder->dim * sizeof *out;
+    memcpy(out, u->unfinished.vector + (size_t)row * bytes, bytes);
+    return out;
+}
+
 static int put_document(struct batch *b, struct item *it, struct err *err)
 {
     const size_t n = it->chunks.n, dim = (size_t)b->u->embedder->dim;
     struct store_chunk *chunk = xcalloc(n, sizeof *chunk);
     const uint16_t **vector = xcalloc(n, sizeof *vector);
+    size_t n_kept = 0;
+    for (size_t i = 0; i < n; i++)
+        n_kept += it->fresh[i] <= UNFINISHED_ROW;
+    uint16_t *kept = xcalloc(n_kept * dim, sizeof *kept);
+    n_kept = 0;
     for (size_t i = 0; i < n; i++) {
         const struct chunk *c = &it->chunks.item[i];
         chunk[i] = (struct store_chunk){.ord = (int)i,
@@ -240,11 +258,14 @@ static int put_document(struct batch *b, struct item *it, struct err *err)
                                         .embed_hash = it->hash[i]};
         if (it->fresh[i] >= 0)
             vector[i] = b->vector + (size_t)it->fresh[i] * dim;
+        else if (it->fresh[i] <= UNFINISHED_ROW)
+            vector[i] = kept_vector(b->u, UNFINISHED_ROW - it->fresh[i], kept + n_kept++ * dim);
     }
     const int rc =
         store_put(b->u->s, &it->doc, str_view(&it->text), chunk, n, vector, (int)dim, err);
     free(chunk);
     free(vector);
+    free(kept);
     return rc;
 }
 
@@ -379,6 +400,17 @@ static void batch_pretend(struct batch *b)
     b->n_embedded = b->n_fresh;
 }
 
+/* What was embedded of documents that could not be put is kept for the next run. */
+static void batch_keep(struct batch *b)
+{
+    struct hash128 *hash = xcalloc(b->n_embedded, sizeof *hash);
+    for (size_t i = 0; i < b->n_embedded; i++)
+        hash[i] = b->fresh[i].hash;
+    if (b->n_embedded)
+        unfinished_save(b->u, hash, b->vector, b->n_embedded);
+    free(hash);
+}
+
 static int batch_flush(struct batch *b, struct err *err)
 {
     if (!b->n)
@@ -394,6 +426,8 @@ static int batch_flush(struct batch *b, struct err *err)
         *err = late;
         rc = -1;
     }
+    if (keep && b->n_embedded < b->n_fresh)
+        batch_keep(b);
     batch_clear(b);
     tell(b->u, "indexing");
     return rc;

@@ -416,6 +416,46 @@ static void time_limit(void **state)
     expect_sound(f, 12);
 }
 
+/* A file that takes longer than every run's limit is finished all the same. */
+static void time_limit_inside_a_file(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    write_words(f, "large.txt", 1, 60000);
+    fake_embedder_of(f->e)->delay_ms = 200;
+    f->o.time_limit_s = 0.7;
+    int64_t tokens = 0;
+    int runs = 0;
+    do {
+        assert_int_equal(run(f, &err), 0);
+        tokens += f->r.tokens;
+        if (runs == 1) { /* damage costs the work, nothing else */
+            tempdir_write(f->root, ".semsearch/unfinished", "semsearch vectors 1\n nonsense");
+            tokens = 0;
+        }
+    } while (!f->r.complete && ++runs < 60);
+    assert_true(f->r.complete && runs > 2);
+    const int64_t texts = fake_embedder_of(f->e)->n_texts;
+    assert_true(texts > f->r.chunks);
+    f->o.time_limit_s = 0;
+    fake_embedder_of(f->e)->delay_ms = 0;
+    expect(f, 0, 1, 0, 0, 0);
+    expect_sound(f, 1);
+    char *left = path_join(f->dir, "unfinished");
+    assert_false(file_exists(left));
+    free(left);
+    /* every passage was embedded once since the damage */
+    f->o.force = true;
+    expect(f, 1, 0, 0, 0, 0);
+    assert_int_equal(f->r.tokens, 0);
+    f->e->close(f->e);
+    f->e = fake_embedder_new(2, 0);
+    f->o.force = false;
+    f->o.reembed = true;
+    expect(f, 1, 0, 0, 0, 0);
+    assert_int_equal(f->r.tokens, tokens);
+}
+
 static void failing_embedder(void **state)
 {
     struct fixture *f = *state;
@@ -514,6 +554,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(dry_run_writes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(another_model, setup, teardown),
         cmocka_unit_test_setup_teardown(time_limit, setup, teardown),
+        cmocka_unit_test_setup_teardown(time_limit_inside_a_file, setup, teardown),
         cmocka_unit_test_setup_teardown(failing_embedder, setup, teardown),
         cmocka_unit_test_setup_teardown(killed_in_mid_run, setup, teardown),
         cmocka_unit_test_setup_teardown(index_inside_the_root, setup, teardown),
