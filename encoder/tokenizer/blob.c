@@ -180,6 +180,17 @@ struct source {
     size_t n_clashes; /* texts that came twice */
 };
 
+static void note_length(struct blob_header *h, const struct entry *e)
+{
+    if (e->text.n > h->longest[e->cont])
+        h->longest[e->cont] = (uint32_t)e->text.n;
+    if (e->text.n < 2)
+        return;
+    uint8_t *reach = &h->reach[e->cont][reach_index(load_below8(e->text.p, 2))];
+    const uint8_t n = (uint8_t)(e->text.n < 255 ? e->text.n : 255);
+    *reach = n > *reach ? n : *reach;
+}
+
 /* Counts what the arrays need; ceilings of the vocabulary as a whole are checked here. */
 static int measure(struct blob_header *h, const struct source *from, struct err *err)
 {
@@ -191,8 +202,7 @@ static int measure(struct blob_header *h, const struct source *from, struct err 
             continue;
         const int n = entries_of(&h->spec, from->token[id], id, entry);
         for (int i = 0; i < n; i++)
-            if (entry[i].text.n > h->longest[entry[i].cont])
-                h->longest[entry[i].cont] = (uint32_t)entry[i].text.n;
+            note_length(h, &entry[i]);
         n_entries += (size_t)n;
     }
     if (n_pool > INT32_MAX)

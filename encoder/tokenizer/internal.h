@@ -29,7 +29,8 @@ enum {
     MAX_WORD_BYTES = MAX_WORD_CHARS * 4, /* and so of a token that can match */
     MAX_PREFIX = 32,                     /* bytes of continuing_subword_prefix (BERT: "##") */
     MAX_IDS = 1 << 22,                   /* ids of a vocabulary */
-    MAX_TEMPLATE = 16                    /* items of a template (BERT: 3 and 5) */
+    REACH_SIZE = 1024,
+    MAX_TEMPLATE = 16 /* items of a template (BERT: 3 and 5) */
 };
 
 enum { ITEM_A = -1, ITEM_B = -2 };
@@ -77,8 +78,8 @@ struct blob_header {
     uint32_t byte_order;
     uint32_t n_ids, n_pool;
     uint32_t slot_bits, filter_bits;
-    uint32_t
-        longest[2]; /* bytes of the longest token that matches at the start of a word, inside */
+    uint32_t longest[2];          /* bytes of the longest token: at the start of a word, inside */
+    uint8_t reach[2][REACH_SIZE]; /* the same by a hash of the first two bytes; 255: or more */
     struct token_spec spec;
 };
 

@@ -7,6 +7,12 @@ static bool same_tail(const struct tokenizer *t, const struct slot *s, const uns
     return memcmp(t->pool + t->first[s->id] + skip + 8, text + 8, s->len - 8u) == 0;
 }
 
+static bool may_exist(const struct tokenizer *t, uint64_t hash)
+{
+    const uint64_t bit = hash & t->filter_mask;
+    return t->filter[bit / 64] >> (bit % 64) & 1;
+}
+
 static const struct slot *probe(const struct tokenizer *t, uint64_t hash, uint64_t head,
                                 const unsigned char *text, size_t len, unsigned cont)
 {
@@ -36,7 +42,7 @@ const struct slot *vocab_find(const struct tokenizer *t, const unsigned char *te
     for (; len - at > 8; at += 8)
         fold = hash_fold(fold, load8(text + at));
     const uint64_t hash = hash_finish(fold, block_at(text + at, len - at), len, cont);
-    return probe(t, hash, block_at(text, len), text, len, cont);
+    return may_exist(t, hash) ? probe(t, hash, block_at(text, len), text, len, cont) : NULL;
 }
 
 /* The longest entry that text[0..n) begins with. */
@@ -45,17 +51,21 @@ static const struct slot *longest_prefix(const struct tokenizer *t, const unsign
 {
     if (n > t->h->longest[cont])
         n = t->h->longest[cont];
+    const uint64_t head = load8(text);
+    const size_t reach = t->h->reach[cont][reach_index(head)];
+    if (n > 1 && n > reach && reach < 255) /* texts of one byte are not in reach[] */
+        n = reach ? reach : 1;
     uint64_t fold[MAX_WORD_BYTES / 8 + 1];
     fold[0] = 0;
     for (size_t j = 0; j < n / 8; j++)
         fold[j + 1] = hash_fold(fold[j], load8(text + 8 * j));
-    const uint64_t head = load8(text);
     for (; n > 0; n--) {
+        if ((text[n] & 0xC0) == 0x80) /* inside a character: no token ends there */
+            continue;
         const size_t j = (n - 1) / 8;
         const uint64_t rest = keep_bytes(load8(text + 8 * j), n - 8 * j);
         const uint64_t hash = hash_finish(fold[j], rest, n, cont);
-        const uint64_t bit = hash & t->filter_mask;
-        if (!(t->filter[bit / 64] >> (bit % 64) & 1))
+        if (!may_exist(t, hash))
             continue;
         const struct slot *s = probe(t, hash, n < 8 ? keep_bytes(head, n) : head, text, n, cont);
         if (s)

@@ -72,6 +72,12 @@ static inline size_t slot_index(const struct tokenizer *t, uint64_t hash)
     return (size_t)(hash >> t->slot_shift);
 }
 
+/* The place in reach[] of what begins with the first two bytes of a block. */
+static inline unsigned reach_index(uint64_t block)
+{
+    return (unsigned)((block & 0xFFFF) * 40503 >> 6) % REACH_SIZE;
+}
+
 /* The entry of a text of up to 8 bytes; NULL: none. */
 static inline const struct slot *vocab_find8(const struct tokenizer *t, uint64_t head, size_t len,
                                              unsigned cont)
