@@ -214,7 +214,7 @@ static void walk_base(struct walk *w, struct topk *found, const uint64_t *bits)
 static bool scan_is_cheaper(int64_t n, int64_t n_allowed, int64_t ef)
 {
     const double walk = (double)ef * (double)n / (double)(n_allowed + 1) * ROWS_PER_EF;
-    const double scan = n_allowed < n / 6 ? 6.0 * (double)n_allowed : (double)n;
+    const double scan = n_allowed < n / 8 ? 8.0 * (double)n_allowed : (double)n;
     return scan <= walk;
 }
 

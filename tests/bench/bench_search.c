@@ -467,6 +467,7 @@ static const char *option(int argc, char **argv, const char *name, const char *o
 int main(int argc, char **argv)
 {
     struct err e = {0};
+    setvbuf(stdout, NULL, _IOLBF, 0);
     if (kernels_init(&e))
         die(&e);
     const char *mode = argc > 1 ? argv[1] : "vectors";
