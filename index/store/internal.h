@@ -188,7 +188,7 @@ const char *path_problem(const char *path);
 const char *doc_problem(const struct doc_row *r);
 const char *chunk_problem(const struct chunk_row *r, const struct doc_row *of);
 
-/* ---- transactions (write.c) ---- */
+/* ---- transactions (txn.c), removing (write.c) ---- */
 
 struct txn {
     bool nested;
