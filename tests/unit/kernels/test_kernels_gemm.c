@@ -6,11 +6,11 @@ struct shape {
     int m, n, k;
 };
 
-/* Around every edge: one tile, one panel, one block of k (384) and of rows (120). */
+/* Around every edge: one tile, one panel, one block of k (384) and of rows (128). */
 static const struct shape shapes[] = {
     {1, 1, 1},     {1, 48, 384},  {2, 3, 5},      {3, 49, 7},    {5, 17, 33},    {7, 95, 16},
     {8, 96, 383},  {9, 97, 385},  {11, 31, 100},  {13, 1, 769},  {16, 384, 384}, {23, 144, 48},
-    {47, 50, 801}, {119, 20, 64}, {121, 60, 130}, {241, 49, 10}, {6, 16, 0},
+    {47, 50, 801}, {127, 20, 64}, {129, 60, 130}, {257, 49, 10}, {6, 16, 0},
 };
 
 /* One problem; leading dimensions are larger than the rows, and the gaps of C hold a mark. */
