@@ -36,20 +36,22 @@ static int text_of(struct picker *p, int64_t doc_id, size_t *at, struct err *err
     return store_text(p->store, doc_id, &p->text[*at].text, err);
 }
 
+static bool is_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* Hash of a text without regard to white space. */
 static struct hash128 hash_words(struct span s)
 {
-    struct hasher *h = hasher_new();
-    for (size_t i = 0; i < s.n;) {
-        size_t a = i;
-        while (a < s.n && strchr(" \t\r\n", s.p[a]) && s.p[a])
-            a++;
-        i = a;
-        while (i < s.n && !(strchr(" \t\r\n", s.p[i]) && s.p[i]))
-            i++;
-        if (i > a)
-            hasher_text(h, span_sub(s, a, i));
-    }
-    return hasher_finish(h);
+    char *plain = xmalloc(s.n);
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++)
+        if (!is_blank(s.p[i]))
+            plain[n++] = s.p[i];
+    const struct hash128 h = hash_bytes(plain, n);
+    free(plain);
+    return h;
 }
 
 static bool are_neighbours(const struct store_chunk *a, const struct store_chunk *b)
