@@ -7,7 +7,6 @@
 #include "src/base/mem.h"
 #include "src/base/stop.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,17 +14,6 @@
  * ----------------------------------------------------------------------------------------- */
 
 enum { BATCH_PAIRS = 128 };
-
-static double unit_dot(const float *a, const float *b, int dim)
-{
-    double ab = 0, aa = 0, bb = 0;
-    for (int i = 0; i < dim; i++) {
-        ab += (double)a[i] * (double)b[i];
-        aa += (double)a[i] * (double)a[i];
-        bb += (double)b[i] * (double)b[i];
-    }
-    return aa > 0 && bb > 0 ? ab / sqrt(aa * bb) : 0;
-}
 
 /* The cosine of every pair of the table (columns 0 and 1). */
 static int cosines(const struct table *t, const struct engine *e, double *out, struct err *err)
@@ -46,7 +34,8 @@ static int cosines(const struct table *t, const struct engine *e, double *out, s
         }
         rc = encoder_embed(encoder, text, 2 * n, &o, v, NULL, err);
         for (size_t i = 0; i < n && rc == 0; i++)
-            out[at + i] = unit_dot(v + 2 * i * (size_t)dim, v + (2 * i + 1) * (size_t)dim, dim);
+            out[at + i] =
+                engine_cosine(v + 2 * i * (size_t)dim, v + (2 * i + 1) * (size_t)dim, dim);
     }
     free(v);
     encoder_close(encoder);

@@ -12,7 +12,6 @@
 #include "src/base/mem.h"
 #include "src/base/stop.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -335,17 +334,6 @@ int cmd_embed(const struct args *a, struct err *err)
  * --------------------------------------------------------------------------------------------------
  */
 
-static double cosine(const float *a, const float *b, int dim)
-{
-    double ab = 0, aa = 0, bb = 0;
-    for (int i = 0; i < dim; i++) {
-        ab += (double)a[i] * (double)b[i];
-        aa += (double)a[i] * (double)a[i];
-        bb += (double)b[i] * (double)b[i];
-    }
-    return aa > 0 && bb > 0 ? ab / sqrt(aa * bb) : 0;
-}
-
 static void write_cosine(const struct args *a, double c, int64_t index, struct json_writer *w,
                          struct str *out)
 {
@@ -383,8 +371,8 @@ static int similarity_lines(const struct args *a, const struct engine *e, struct
     while ((rc = batch_read(b, a, l, true, err)) == 1) {
         rc = encoder_embed(encoder, b->span, b->n, &o, v, NULL, err);
         for (size_t i = 0; i + 1 < b->n && rc == 0; i += 2)
-            write_cosine(a, cosine(v + i * (size_t)dim, v + (i + 1) * (size_t)dim, dim), index++,
-                         &w, &out);
+            write_cosine(a, engine_cosine(v + i * (size_t)dim, v + (i + 1) * (size_t)dim, dim),
+                         index++, &w, &out);
         batch_clear(b);
         if (rc)
             break;

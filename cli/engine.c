@@ -4,7 +4,9 @@
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/thread.h"
+#include "src/kernels/kernels.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,6 +84,13 @@ out:
     free(path);
     free(pooling);
     return rc;
+}
+
+double engine_cosine(const float *a, const float *b, int dim)
+{
+    const size_t n = (size_t)dim;
+    const double aa = kern.dot_wide(a, a, n), bb = kern.dot_wide(b, b, n);
+    return aa > 0 && bb > 0 ? kern.dot_wide(a, b, n) / sqrt(aa * bb) : 0;
 }
 
 void walk_options_of(const struct args *a, struct walk_options *o)

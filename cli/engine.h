@@ -27,6 +27,9 @@ void engine_close(struct engine *e);
 int engine_of_index(const struct args *a, struct store *s, struct engine *e,
                     struct err *err) WARN_UNUSED;
 
+/* Cosine of two vectors of `dim` numbers, summed in double; 0 when one of them is zero. */
+double engine_cosine(const float *a, const float *b, int dim);
+
 /* Options of several commands in the form index/ wants. */
 void walk_options_of(const struct args *a, struct walk_options *o);
 
