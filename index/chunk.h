@@ -12,7 +12,7 @@
 #include "src/base/embedder.h"
 #include "src/base/err.h"
 
-#define CHUNKER_VERSION 1
+#define CHUNKER_VERSION 2
 
 struct chunk_options {
     int target_tokens;  /* 0: the measured default */
