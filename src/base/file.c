@@ -18,7 +18,7 @@ enum { OUT_BUF = 65536 };
 int map_open(struct map *m, const char *path, struct err *err)
 {
     *m = (struct map){0};
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* never wait for a pipe */
     if (fd < 0)
         return err_errno(err, "cannot open '%s'", path);
     struct stat st;
@@ -168,10 +168,29 @@ char *path_self_dir(void)
     return slash ? xstrndup(buf, (size_t)(slash - buf)) : NULL;
 }
 
+/* A device or a pipe must not be renamed over: it is written to as it is, and `tmp` stays NULL. */
+static bool is_special(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
+static int open_temporary(const char *path, char **tmp)
+{
+    *tmp = xasprintf("%s.tmp-XXXXXX", path);
+    const int fd = mkostemp(*tmp, O_CLOEXEC);
+    if (fd >= 0) {
+        const mode_t mask = umask(0); /* it makes 0600; the result gets what creat() would give */
+        umask(mask);
+        fchmod(fd, 0666 & ~mask);
+    }
+    return fd;
+}
+
 int outfile_open(struct outfile *f, const char *path, struct err *err)
 {
-    *f = (struct outfile){.fd = -1, .path = xstrdup(path), .tmp = xasprintf("%s.tmp-XXXXXX", path)};
-    f->fd = mkostemp(f->tmp, O_CLOEXEC);
+    *f = (struct outfile){.fd = -1, .path = xstrdup(path)};
+    f->fd = is_special(path) ? open(path, O_WRONLY | O_CLOEXEC) : open_temporary(path, &f->tmp);
     if (f->fd < 0) {
         err_errno(err, "cannot write '%s'", path);
         free(f->path);
@@ -179,9 +198,6 @@ int outfile_open(struct outfile *f, const char *path, struct err *err)
         *f = (struct outfile){.fd = -1};
         return -1;
     }
-    const mode_t mask = umask(0); /* mkstemp makes 0600; the result gets what creat() would give */
-    umask(mask);
-    fchmod(f->fd, 0666 & ~mask);
     f->buf = xmalloc(OUT_BUF);
     return 0;
 }
@@ -236,11 +252,11 @@ static void sync_folder(const char *path)
 int outfile_commit(struct outfile *f, struct err *err)
 {
     flush_out(f);
-    if (!f->failed && fsync(f->fd) < 0) {
+    if (!f->failed && f->tmp && fsync(f->fd) < 0) {
         f->failed = true;
         err_errno(&f->err, "cannot write '%s'", f->path);
     }
-    if (!f->failed && rename(f->tmp, f->path) < 0) {
+    if (!f->failed && f->tmp && rename(f->tmp, f->path) < 0) {
         f->failed = true;
         err_errno(&f->err, "cannot rename to '%s'", f->path);
     }
@@ -250,7 +266,8 @@ int outfile_commit(struct outfile *f, struct err *err)
         outfile_abandon(f);
         return -1;
     }
-    sync_folder(f->path);
+    if (f->tmp)
+        sync_folder(f->path);
     outfile_release(f);
     return 0;
 }

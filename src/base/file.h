@@ -40,7 +40,8 @@ char *path_self_dir(
     void); /* owned: the folder of the running program; NULL where the system does not say */
 
 /* A file being written under a temporary name in the folder of its final path. After a failure, or
- * when the program dies, the final path is untouched. */
+ * when the program dies, the final path is untouched. A link is replaced, not followed; only a
+ * device, a pipe or a terminal at that path is written to as it is (`tmp` is NULL then). */
 struct outfile {
     int fd;
     char *path, *tmp;

@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <math.h>
 #include <string.h>
+#include <sys/stat.h>
 
 json_value *js_parse(struct span text, const char *name, struct err *err)
 {
@@ -23,6 +24,11 @@ json_value *js_read_file(const char *path, size_t max_bytes, struct err *err)
 {
     struct str text = {0};
     json_value *v = NULL;
+    struct stat st;
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) { /* a pipe would be waited for */
+        err_kind_set(err, ERR_IO, "cannot read '%s': not a regular file", path);
+        return NULL;
+    }
     if (file_read(path, max_bytes, &text, err) == 0)
         v = js_parse(str_view(&text), path, err);
     str_release(&text);

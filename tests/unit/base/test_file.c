@@ -1,5 +1,6 @@
 /* test_file.c - whole files, mappings, atomic replacement. */
 #include "src/base/file.h"
+#include "src/base/json.h"
 #include "src/base/mem.h"
 #include "tests/unit/test.h"
 
@@ -95,6 +96,43 @@ static void test_outfile_full(void **state)
     free(path);
 }
 
+/* A device is written to, never replaced by a file of its name. */
+static void test_outfile_device(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    char *path = path_join(dir, "null");
+    assert_int_equal(symlink("/dev/null", path), 0);
+    struct outfile f;
+    assert_int_equal(outfile_open(&f, path, &e), 0);
+    outfile_write(&f, "gone", 4);
+    assert_int_equal(outfile_commit(&f, &e), 0);
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_true(S_ISCHR(st.st_mode));
+    assert_int_equal(outfile_open(&f, dir, &e), -1); /* a folder */
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink("/dev/full", path), 0);
+    assert_int_equal(outfile_open(&f, path, &e), 0);
+    outfile_write(&f, "lost", 4);
+    assert_int_equal(outfile_commit(&f, &e), -1);
+    assert_int_equal(entries(), 1);
+    free(path);
+}
+
+/* Whoever reads a settings file must not wait for the writer of a pipe. */
+static void test_pipe(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct map m;
+    char *path = path_join(dir, "pipe");
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(map_open(&m, path, &e), -1);
+    assert_null(js_read_file(path, 100, &e));
+    free(path);
+}
+
 static void test_read(void **state)
 {
     (void)state;
@@ -150,6 +188,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_outfile, setup, teardown),
         cmocka_unit_test_setup_teardown(test_outfile_full, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_outfile_device, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_pipe, setup, teardown),
         cmocka_unit_test_setup_teardown(test_read, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dirs, setup, teardown),
     };
