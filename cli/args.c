@@ -19,7 +19,7 @@
 #define AT(field) offsetof(struct args, field)
 const struct option_row options[] = {
     {"model", 0, ARG_TEXT, "NAME|DIR",
-     "index query similar eval model tokenize embed similarity bench status", AT(model),
+     "index query similar eval model tokenize embed similarity bench", AT(model),
      "the model: a registered name, or a folder in Hugging Face or sentence-transformers layout"},
     {"dry-run", 0, ARG_FLAG, NULL, "index", AT(dry_run), "say what would be done, write nothing"},
     {"force", 0, ARG_FLAG, NULL, "index", AT(force),
@@ -127,12 +127,11 @@ const size_t n_options = ARRAY_LEN(options);
 
 const struct command commands[] = {
     {"index", "[OPTIONS] [DIR...]", "index what changed below DIR (default: this folder)",
-     "Walks DIR, takes in what is new or changed, and leaves out what .gitignore and its kin name. "
-     "The first\n"
-     "run creates DIR/.semsearch; later runs only look at files whose time or size changed. Every "
-     "file ends as\n"
-     "indexed, skipped or failed, with a reason (see `semsearch files`). Exit 3: done, some files "
-     "failed.",
+     "Walks DIR, takes in what is new or changed, and leaves out what .gitignore and its kin "
+     "name.\n"
+     "The first run creates DIR/.semsearch; later runs only look at files whose time or size\n"
+     "changed. Every file ends as indexed, skipped or failed, with a reason (see `semsearch\n"
+     "files`). Exit 3: done, some files failed.",
      "semsearch index ~/notes\n  semsearch index --exclude '*.log' --time-limit 60 .", cmd_index},
     {"query", "[OPTIONS] TEXT...", "find passages by meaning and by words",
      "Each TEXT is one question; `-` reads one a line from standard input. \"Quoted words\" must "
@@ -159,14 +158,12 @@ const struct command commands[] = {
     {"why", "[OPTIONS] PATH", "why a file is or is not indexed: the rule, its file and line", NULL,
      "semsearch why build/out.txt", cmd_why},
     {"rm", "[OPTIONS] PATH...", "take files out of the index (not from disk)",
-     "A folder takes all below it. It lasts until the next `index`; to leave files out for good, "
-     "name them in\n"
-     ".semsearchignore.",
+     "A folder takes all below it. It lasts until the next `index`; to leave files out for good,\n"
+     "name them in .semsearchignore.",
      "semsearch rm drafts/", cmd_rm},
     {"verify", "[OPTIONS]", "check the whole index; --repair rebuilds what is derived",
-     "Reads everything and recomputes every checksum: store, texts, passages, vectors, caches. "
-     "Exit 2: there\n"
-     "are problems.",
+     "Reads everything and recomputes every checksum: store, texts, passages, vectors, caches.\n"
+     "Exit 2: there are problems.",
      "semsearch verify --repair", cmd_verify},
     {"eval", "[OPTIONS] TASK --data PATH", "score search or sentence similarity on labelled data",
      "TASK is `search` (a folder in BEIR layout, indexed to a scratch index, all modes) or\n"
@@ -176,7 +173,7 @@ const struct command commands[] = {
      cmd_eval},
     {"model", "add DIR | list | show [NAME|DIR] | remove NAME | default NAME",
      "the models this program knows",
-     "A model stays in its folder; the registry keeps its name and place. The first one added is "
+     "A model stays in its folder; the registry keeps its name and place. The first one added is\n"
      "the default.",
      "semsearch model add ~/models/bge-small-en-v1.5 --name bge", cmd_model},
     {"tokenize", "[OPTIONS] [FILE|-]", "texts to token ids, one JSON line a text line", NULL,
@@ -355,12 +352,22 @@ static int set_choice(const struct option_row *o, const char *value, const char 
                       struct err *err)
 {
     struct span rest = span_of(o->meta), piece;
-    while (span_split(&rest, '|', &piece))
+    struct nearest near = {value, NULL, 99};
+    char word[32], best[32] = "";
+    while (span_split(&rest, '|', &piece)) {
         if (span_eq(piece, value)) {
             *out = value;
             return 0;
         }
-    return bad_value(o, value, o->meta, err);
+        snprintf(word, sizeof word, "%.*s", (int)piece.n, piece.p);
+        nearest_offer(&near, word);
+        if (near.best == word) { /* `word` is overwritten by the next one */
+            strcpy(best, word);
+            near.best = best;
+        }
+    }
+    bad_value(o, value, o->meta, err);
+    return best[0] ? err_hint(err, "did you mean '%s'? (%s)", best, o->meta) : -1;
 }
 
 static int set_value(const struct option_row *o, const char *value, struct args *a, struct err *err)

@@ -70,7 +70,8 @@ int args_parse(const struct command *c, int n, char **argv, struct args *a,
 void args_release(struct args *a);
 
 void args_help(const struct command *c, struct str *out); /* of one command; NULL: the overview */
-void args_man(struct str *out);                           /* the manual page, roff */
+void args_formats(struct str *out); /* which formats are read, and by which programs */
+void args_man(struct str *out);     /* the manual page, roff */
 int args_completions(const char *shell, struct str *out, struct err *err) WARN_UNUSED;
 
 /* "64M", "1.5G", "4096": bytes. */

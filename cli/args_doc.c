@@ -1,5 +1,6 @@
 /* args_doc.c - help, manual page and shell completions, all generated from the tables of args.c. */
 #include "cli/args_table.h"
+#include "index/index.h"
 #include "src/base/mem.h"
 
 #include <stdlib.h>
@@ -52,6 +53,25 @@ static void help_options(const struct command *c, bool general, struct str *out)
     }
 }
 
+void args_formats(struct str *out)
+{
+    static const char *const heads[] = {"built in: ", "by a program: "};
+    const struct extract_format *f;
+    for (int external = 0; external < 2; external++) {
+        struct str list = {0};
+        for (size_t i = 0; (f = extract_format_at(i)); i++) {
+            if ((f->program != NULL) != external)
+                continue;
+            str_printf(&list, "%s%s", list.n ? " " : "", f->name);
+            if (f->program)
+                str_printf(&list, " (%s)", f->program);
+        }
+        str_printf(out, "  %s", heads[external]);
+        wrap(out, list.p ? list.p : "", 4, 2 + strlen(heads[external]));
+        str_release(&list);
+    }
+}
+
 static void help_overview(struct str *out)
 {
     str_puts(out, "semsearch: search your own documents by meaning, on this machine\n\n"
@@ -61,6 +81,8 @@ static void help_overview(struct str *out)
         str_printf(out, "  %-12s  ", c->name);
         wrap(out, c->summary, 16, 16);
     }
+    str_puts(out, "\nFormats:\n");
+    args_formats(out);
     str_puts(out,
              "\nExit codes: 0 found or done, 1 nothing found, 2 usage or failure, 3 done but some "
              "files failed,\n"
@@ -84,6 +106,10 @@ void args_help(const struct command *c, struct str *out)
     help_options(c, false, out);
     str_puts(out, "\nGeneral:\n");
     help_options(c, true, out);
+    if (strcmp(c->name, "index") == 0) {
+        str_puts(out, "\nFormats:\n");
+        args_formats(out);
+    }
     str_printf(out, "\nExample:\n  %s\n", c->example);
 }
 

@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/engine.h"
 #include "cli/output.h"
+#include "cli/parts.h"
 #include "cli/place.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
@@ -20,6 +21,7 @@ struct target {
     bool exists; /* the index folder holds a store already */
     char **sub;  /* relative to the root */
     size_t n_sub;
+    struct parts parts; /* of the root, that the index is of */
 };
 
 static void target_release(struct target *t)
@@ -27,6 +29,7 @@ static void target_release(struct target *t)
     for (size_t i = 0; i < t->n_sub; i++)
         free(t->sub[i]);
     free(t->sub);
+    parts_release(&t->parts);
     place_release(&t->place);
 }
 
@@ -114,15 +117,21 @@ static int find_target(const struct args *a, char *const *dir, size_t n, struct 
     struct store *s;
     if (store_open(p->index_dir, STORE_READ, NULL, &s, err))
         return -1;
-    const int rc = place_root(p, s, err);
+    int rc = parts_load(&t->parts, s, err);
+    if (rc == 0)
+        rc = place_root(p, s, err);
     store_close(s);
+    if (rc == 0 && !dir_exists(p->root)) {
+        err_kind_set(err, ERR_NOT_FOUND, "the folder of this index, '%s', is gone", p->root);
+        rc = err_hint(err, "put it back (searching works meanwhile), or make a new index of it");
+    }
     return rc;
 }
 
 static int find_subs(const struct args *a, char *const *dir, size_t n, struct target *t,
                      struct err *err)
 {
-    if (a->index && a->n_pos == 0 && t->exists)
+    if (t->exists && ((a->index && a->n_pos == 0) || a->reembed))
         return 0; /* `index --index X` brings all of X up to date, wherever we stand */
     t->sub = xcalloc(n, sizeof *t->sub);
     for (; t->n_sub < n; t->n_sub++) {
@@ -131,6 +140,9 @@ static int find_subs(const struct args *a, char *const *dir, size_t n, struct ta
             return err_hint(err, "its index is '%s'; name another with --index",
                             t->place.index_dir);
     }
+    for (size_t i = 0; i < t->n_sub; i++)
+        if (!t->exists || t->parts.n)
+            parts_add(&t->parts, t->sub[i]);
     return 0;
 }
 
@@ -158,7 +170,14 @@ static int write_facts(const struct args *a, const struct target *t, const struc
     const bool ours = !have || a->reembed || strcmp(have, now) == 0;
     const bool known = have && strcmp(have, now) == 0 && !a->model;
     free(have);
-    if (!t->exists && store_meta_set(s, "root", t->place.root, err))
+    if (!t->exists) {
+        char *root = place_root_text(&t->place);
+        const int rc = store_meta_set(s, "root", root, err);
+        free(root);
+        if (rc)
+            return -1;
+    }
+    if (t->parts.changed && parts_save(&t->parts, s, err))
         return -1;
     if (!ours || known)
         return 0;
@@ -228,8 +247,9 @@ static void report_text(const struct args *a, const struct update_report *r, str
 static int index_target(const struct args *a, const struct target *t, struct engine *e,
                         struct store *s, struct bar *bar, struct err *err)
 {
-    struct update_options o = {.sub = (const char *const *)t->sub,
-                               .n_sub = t->n_sub,
+    const bool all = t->n_sub == 0;
+    struct update_options o = {.sub = (const char *const *)(all ? t->parts.item : t->sub),
+                               .n_sub = all ? t->parts.n : t->n_sub,
                                .dry_run = a->dry_run,
                                .force = a->force,
                                .reembed = a->reembed,

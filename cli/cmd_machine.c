@@ -21,7 +21,8 @@
 
 int cmd_version(const struct args *a, struct err *err)
 {
-    (void)err;
+    if (a->n_pos)
+        return err_kind_set(err, ERR_USAGE, "unexpected argument '%s'", a->pos[0]);
     struct str out = {0};
     if (a->json || a->jsonl) {
         struct json_writer w;
@@ -120,20 +121,6 @@ static struct check *examine(size_t *n)
     return list;
 }
 
-static void formats_text(struct str *out)
-{
-    str_puts(out, "formats built in:");
-    const struct extract_format *f;
-    for (size_t i = 0; (f = extract_format_at(i)); i++)
-        if (!f->program)
-            str_printf(out, " %s", f->name);
-    str_puts(out, "\nformats by a program:");
-    for (size_t i = 0; (f = extract_format_at(i)); i++)
-        if (f->program)
-            str_printf(out, " %s (%s)", f->name, f->program);
-    str_putc(out, '\n');
-}
-
 static void doctor_json(const struct check *c, size_t n, bool ok, struct str *out)
 {
     struct json_writer w;
@@ -191,7 +178,8 @@ int cmd_doctor(const struct args *a, struct err *err)
             if (!c[i].ok && c[i].remedy[0])
                 str_printf(&out, "%28s%s\n", "", c[i].remedy);
         }
-        formats_text(&out);
+        str_puts(&out, "formats\n");
+        args_formats(&out);
     }
     free(c);
     out_str(&out);

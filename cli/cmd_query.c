@@ -73,6 +73,8 @@ static int next_question(struct questions *q, struct span *text)
             *text = (struct span){q->line, (size_t)n};
             if (n && q->line[n - 1] == '\n')
                 text->n--;
+            if (text->n && text->p[text->n - 1] == '\r') /* lists written on other systems */
+                text->n--;
             if (span_trim(*text).n == 0)
                 continue;
             return 1;
@@ -125,13 +127,13 @@ static int answer_all(struct session *s, const struct args *a, struct err *err)
         jw_array(&w);
     }
     int rc = 0;
-    while (rc == 0 && next_question(&q, &text)) {
+    while (rc == 0 && !out_failed() && next_question(&q, &text)) {
         if (stop_requested())
             rc = err_kind_set(err, ERR_STOPPED, "stopped");
         else
             rc = answer_one(s, text, &w, &found, err);
         if (!a->json && s->context.many && rc == 0)
-            fflush(stdout); /* whoever pipes questions in wants each answer when it is there */
+            out_push(); /* whoever pipes questions in wants each answer when it is there */
     }
     json_finish(&w);
     if (rc == 0 && a->json)
@@ -167,10 +169,7 @@ static int find_passage(struct session *s, const char *arg, struct store_doc *do
                         struct err *err)
 {
     *line = 0;
-    struct err outside = {0};
-    char *rel = place_relative(&s->place, arg, &outside);
-    int found = rel ? store_doc_by_path(s->store, rel, doc, err) : 0;
-    free(rel);
+    int found = place_doc(&s->place, s->store, arg, doc, err);
     if (found)
         return found;
     const char *colon = strrchr(arg, ':');
@@ -178,18 +177,12 @@ static int find_passage(struct session *s, const char *arg, struct store_doc *do
     const long n = colon ? strtol(colon + 1, &end, 10) : 0;
     if (colon && end != colon + 1 && !*end && n > 0 && n < 1 << 30) {
         char *head = xstrndup(arg, (size_t)(colon - arg));
-        rel = place_relative(&s->place, head, &outside);
-        found = rel ? store_doc_by_path(s->store, rel, doc, err) : 0;
+        found = place_doc(&s->place, s->store, head, doc, err);
         *line = (int)n;
-        free(rel);
         free(head);
     }
     if (found)
         return found;
-    if (outside.msg[0]) {
-        *err = outside;
-        return -1;
-    }
     err_kind_set(err, ERR_NOT_FOUND, "'%s' is not in the index", arg);
     return err_hint(err, "`semsearch why '%s'` says why; `semsearch index` takes in what is new",
                     arg);

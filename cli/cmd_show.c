@@ -52,19 +52,6 @@ static size_t parse_lines(const char *arg, int *from, int *to)
     return (size_t)(colon - arg);
 }
 
-/* 1: found by path, 0: not, -1: error. A path outside of the root is simply not found. */
-static int by_path(const struct place *p, struct store *s, const char *path, struct store_doc *doc,
-                   struct err *err)
-{
-    struct err outside = {0};
-    char *rel = place_relative(p, path, &outside);
-    int found = rel ? store_doc_by_path(s, rel, doc, err) : 0;
-    free(rel);
-    if (found == 0) /* as the JSON output of other commands gives it: relative to the root */
-        found = store_doc_by_path(s, path, doc, err);
-    return found;
-}
-
 static int by_id(struct store *s, const char *arg, struct shown *out, struct err *err)
 {
     const int64_t doc = parse_id(arg, 'd'), chunk = parse_id(arg, 'c');
@@ -80,12 +67,12 @@ static int by_id(struct store *s, const char *arg, struct shown *out, struct err
 static int find_shown(const struct place *p, struct store *s, const char *arg, struct shown *out,
                       struct err *err)
 {
-    int found = by_path(p, s, arg, &out->doc, err);
+    int found = place_doc(p, s, arg, &out->doc, err);
     if (found == 0) {
         const size_t n = parse_lines(arg, &out->from, &out->to);
         if (n) {
             char *path = xstrndup(arg, n);
-            found = by_path(p, s, path, &out->doc, err);
+            found = place_doc(p, s, path, &out->doc, err);
             free(path);
         }
     }

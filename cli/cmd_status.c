@@ -3,8 +3,11 @@
 #include "cli/commands.h"
 #include "cli/engine.h"
 #include "cli/output.h"
+#include "cli/parts.h"
 #include "cli/place.h"
+#include "cli/results.h"
 #include "src/base/clock.h"
+#include "src/base/file.h"
 #include "src/base/mem.h"
 
 #include <fts.h>
@@ -64,8 +67,14 @@ static int status_read(const struct args *a, const struct place *p, struct store
     if (!a->check)
         return 0;
     struct walk_options walk;
+    struct parts parts;
     walk_options_of(a, &walk);
-    return update_check(s, p->root, &walk, &st->diff, err);
+    int rc = parts_load(&parts, s, err);
+    if (rc == 0)
+        rc = update_check(s, p->root, (const char *const *)parts.item, parts.n, &walk, &st->diff,
+                          err);
+    parts_release(&parts);
+    return rc;
 }
 
 static void status_json(const struct args *a, const struct place *p, const struct status *st,
@@ -190,10 +199,15 @@ static void file_json(struct json_writer *w, const struct store_doc *d)
     jw_ktext(w, "reason", d->reason);
     jw_ktext(w, "hint", d->hint);
     jw_ktext(w, "kind", d->state == DOC_INDEXED ? kind_name(d->kind) : NULL);
-    jw_kint(w, "bytes", d->stamp.size);
+    const bool known = d->stamp.size >= 0; /* of a folder that cannot be read nothing is */
+    jw_key(w, "bytes");
+    if (known)
+        jw_int(w, d->stamp.size);
+    else
+        jw_null(w);
     jw_kint(w, "chunks", d->n_chunks);
     time_rfc3339(d->stamp.mtime_ns, when);
-    jw_ktext(w, "mtime", when);
+    jw_ktext(w, "mtime", known ? when : NULL);
 }
 
 static void file_text(struct listing *l, const struct store_doc *d)
@@ -253,12 +267,8 @@ int cmd_files(const struct args *a, struct err *err)
     if (a->nul && !a->paths)
         return err_kind_set(err, ERR_USAGE, "-0 goes with --paths");
     struct listing l = {.a = a, .place = &p};
-    for (size_t i = 0; i < a->kind.n; i++) {
-        const int kind = kind_parse(a->kind.item[i]);
-        if (kind < 0)
-            return err_kind_set(err, ERR_USAGE, "unknown kind '%s'", a->kind.item[i]);
-        l.kinds |= 1u << kind;
-    }
+    if (results_kinds(&a->kind, &l.kinds, err))
+        return -1;
     if (place_open(a, STORE_READ, NULL, &p, &s, err))
         return -1;
     if (a->json) {
@@ -281,14 +291,38 @@ int cmd_files(const struct args *a, struct err *err)
  * ---------------------------------------------------------------------------------------------------------
  */
 
+/* What lies at a path of the root: a file (or anything that is no folder), a folder, nothing. */
+enum on_disk { DISK_FILE, DISK_FOLDER, DISK_NOTHING };
+
+static enum on_disk look(const struct place *p, const char *rel)
+{
+    char *path = path_join(p->root, rel);
+    struct stat st;
+    const bool there = lstat(path, &st) == 0;
+    free(path);
+    return !there ? DISK_NOTHING : S_ISDIR(st.st_mode) ? DISK_FOLDER : DISK_FILE;
+}
+
+static const char *why_state(const struct walk_reason *r, const struct store_doc *d, bool in_index,
+                             enum on_disk disk)
+{
+    if (in_index)
+        return doc_state_name(d->state);
+    if (disk == DISK_NOTHING)
+        return "missing";
+    if (!r->taken)
+        return "ignored";
+    return disk == DISK_FOLDER ? "folder" : "new";
+}
+
 static void why_json(const char *path, const struct walk_reason *r, const struct store_doc *d,
-                     bool in_index)
+                     bool in_index, enum on_disk disk)
 {
     struct str out = {0};
     struct json_writer w;
     json_begin(&w, &out);
     jw_ktext(&w, "path", path);
-    jw_ktext(&w, "state", in_index ? doc_state_name(d->state) : r->taken ? "new" : "ignored");
+    jw_ktext(&w, "state", why_state(r, d, in_index, disk));
     jw_kbool(&w, "taken", r->taken);
     jw_ktext(&w, "reason", in_index && d->reason ? d->reason : r->what);
     jw_ktext(&w, "hint", in_index ? d->hint : NULL);
@@ -304,7 +338,7 @@ static void why_json(const char *path, const struct walk_reason *r, const struct
 }
 
 static void why_text(const char *arg, const struct walk_reason *r, const struct store_doc *d,
-                     bool in_index)
+                     bool in_index, enum on_disk disk)
 {
     struct str out = {0};
     printable(&out, span_of(arg), false);
@@ -314,6 +348,8 @@ static void why_text(const char *arg, const struct walk_reason *r, const struct 
     else if (in_index)
         str_printf(&out, ": %s: %s%s%s", doc_state_name(d->state), d->reason ? d->reason : "",
                    d->hint ? "; " : "", d->hint ? d->hint : "");
+    else if (disk == DISK_FOLDER && r->taken)
+        str_puts(&out, ": a folder; `semsearch files --path` lists what is below it");
     else
         str_printf(&out, ": %s",
                    r->taken ? "not in the index yet; `semsearch index` takes it" : "not indexed");
@@ -350,9 +386,9 @@ int cmd_why(const struct args *a, struct err *err)
         rc = found < 0 ? -1 : walk_why(p.root, rel, &walk, &r, err);
     }
     if (rc == 0 && (a->json || a->jsonl))
-        why_json(rel, &r, &doc, found == 1);
+        why_json(rel, &r, &doc, found == 1, look(&p, rel));
     else if (rc == 0)
-        why_text(a->pos[0], &r, &doc, found == 1);
+        why_text(a->pos[0], &r, &doc, found == 1, look(&p, rel));
     walk_reason_release(&r);
     store_doc_release(&doc);
     free(rel);

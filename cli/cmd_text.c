@@ -76,8 +76,8 @@ static int tokenize_lines(const struct args *a, const struct tokenizer *t, struc
                                        .no_special = a->no_special};
     struct encoding e = {0};
     struct span line;
-    int rc;
-    while ((rc = lines_next(l, &line, err)) == 1) {
+    int rc = 0;
+    while (!out_failed() && (rc = lines_next(l, &line, err)) == 1) {
         struct span first = line, second = {0};
         struct str out = {0};
         if (stop_requested())
@@ -195,14 +195,23 @@ struct sink {
     int64_t n;
 };
 
+static void sink_bytes(struct sink *k, const void *p, size_t n)
+{
+    if (k->file)
+        outfile_write(k->file, p, n);
+    else
+        out_write((struct span){p, n});
+}
+
+static bool sink_failed(const struct sink *k)
+{
+    return k->file ? k->file->failed : out_failed();
+}
+
 static void sink_text(struct sink *k, struct str *text)
 {
-    if (k->file) {
-        outfile_write(k->file, text->p, text->n);
-        str_release(text);
-    } else {
-        out_str(text);
-    }
+    sink_bytes(k, text->p, text->n);
+    str_release(text);
 }
 
 static void sink_vector(struct sink *k, const float *v, int dim, int tokens)
@@ -249,12 +258,12 @@ static int sink_npy(struct sink *k, int dim, struct err *err)
                                      0,
                                      (unsigned char)((total - 10) & 255),
                                      (unsigned char)((total - 10) >> 8)};
-    outfile_write(k->file, magic, sizeof magic);
-    outfile_write(k->file, head, (size_t)n);
+    sink_bytes(k, magic, sizeof magic);
+    sink_bytes(k, head, (size_t)n);
     for (int i = 0; i < pad; i++)
-        outfile_write(k->file, " ", 1);
-    outfile_write(k->file, "\n", 1);
-    outfile_write(k->file, k->rows.p, k->rows.n);
+        sink_bytes(k, " ", 1);
+    sink_bytes(k, "\n", 1);
+    sink_bytes(k, k->rows.p, k->rows.n);
     return 0;
 }
 
@@ -273,8 +282,8 @@ static int embed_lines(const struct args *a, const struct engine *e, struct line
         return -1;
     struct batch *b = xcalloc(1, sizeof *b);
     float *out = xcalloc((size_t)BATCH_LINES * (size_t)dim, sizeof *out);
-    int tokens[BATCH_LINES], rc;
-    while ((rc = batch_read(b, a, l, false, err)) == 1) {
+    int tokens[BATCH_LINES], rc = 0;
+    while (!sink_failed(k) && (rc = batch_read(b, a, l, false, err)) == 1) {
         rc = encoder_embed(encoder, b->span, b->n, &o, out, tokens, err);
         for (size_t i = 0; i < b->n && rc == 0; i++)
             sink_vector(k, out + i * (size_t)dim, dim, tokens[i]);
@@ -286,6 +295,18 @@ static int embed_lines(const struct args *a, const struct engine *e, struct line
     free(b);
     free(out);
     encoder_close(encoder);
+    return rc;
+}
+
+/* -o FILE; a link's target is replaced, not the link; "-" is standard output. */
+static int open_output(const struct args *a, struct outfile *file, struct sink *k, struct err *err)
+{
+    if (!a->output || strcmp(a->output, "-") == 0)
+        return 0;
+    char *target = realpath(a->output, NULL);
+    const int rc = outfile_open(file, target ? target : a->output, err);
+    k->file = rc == 0 ? file : NULL;
+    free(target);
     return rc;
 }
 
@@ -312,10 +333,8 @@ int cmd_embed(const struct args *a, struct err *err)
         rc = lines_open(a, &l, err);
     if (rc == 0)
         rc = engine_open(a, a->model, &e, err);
-    if (rc == 0 && a->output) {
-        rc = outfile_open(&file, a->output, err);
-        k.file = rc == 0 ? &file : NULL;
-    }
+    if (rc == 0)
+        rc = open_output(a, &file, &k, err);
     if (rc == 0)
         rc = embed_lines(a, &e, &l, &k, err);
     if (rc == 0 && k.npy)
@@ -362,13 +381,13 @@ static int similarity_lines(const struct args *a, const struct engine *e, struct
     struct str out = {0};
     struct json_writer w;
     int64_t index = 0;
-    int rc;
+    int rc = 0;
     if (a->json) {
         json_begin(&w, &out);
         jw_key(&w, "similarities");
         jw_array(&w);
     }
-    while ((rc = batch_read(b, a, l, true, err)) == 1) {
+    while (!out_failed() && (rc = batch_read(b, a, l, true, err)) == 1) {
         rc = encoder_embed(encoder, b->span, b->n, &o, v, NULL, err);
         for (size_t i = 0; i + 1 < b->n && rc == 0; i += 2)
             write_cosine(a, engine_cosine(v + i * (size_t)dim, v + (i + 1) * (size_t)dim, dim),

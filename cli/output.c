@@ -70,10 +70,20 @@ void out_str(struct str *s)
     str_release(s);
 }
 
-int out_flush(struct err *err)
+bool out_failed(void)
+{
+    return screen.failed != 0;
+}
+
+void out_push(void)
 {
     if (!screen.failed && fflush(stdout))
         screen.failed = errno ? errno : EIO;
+}
+
+int out_flush(struct err *err)
+{
+    out_push();
     if (!screen.failed)
         return 0;
     if (screen.failed == EPIPE) { /* the reader has gone: nobody wants to hear about it */

@@ -20,6 +20,8 @@ int out_columns(void); /* of the terminal, 80 when unknown */
 /* Writes to standard output. After a failure (EPIPE, ENOSPC) further writes do nothing. */
 void out_write(struct span s);
 void out_str(struct str *s); /* writes, then releases */
+bool out_failed(void);       /* a write did not go through: commands that stream stop reading */
+void out_push(void);         /* what was written so far goes out now, for whoever waits for it */
 int out_flush(
     struct err *err); /* -1: something was not written; a closed pipe has an empty message */
 

@@ -87,12 +87,43 @@ int place_root(struct place *p, struct store *s, struct err *err)
                                         : xstrndup(p->index_dir, (size_t)(slash - p->index_dir));
         return 0;
     }
-    if (store_meta_get(s, "root", &p->root, err))
+    char *stored = NULL;
+    if (store_meta_get(s, "root", &stored, err))
         return -1;
-    return p->root
-               ? 0
-               : err_kind_set(err, ERR_CORRUPT, "the index '%s' does not say which folder it is of",
-                              p->index_dir);
+    if (!stored)
+        return err_kind_set(err, ERR_CORRUPT, "the index '%s' does not say which folder it is of",
+                            p->index_dir);
+    if (stored[0] == '/') {
+        p->root = stored;
+        return 0;
+    }
+    char *joined = path_join(p->index_dir, stored);
+    p->root = path_clean(joined);
+    free(joined);
+    free(stored);
+    return 0;
+}
+
+/* The part of `path` below `dir` ("" for `dir` itself), or NULL. */
+static const char *part_below(const char *path, const char *dir)
+{
+    const size_t n = strcmp(dir, "/") == 0 ? 0 : strlen(dir);
+    if (strncmp(path, dir, n) != 0 || (path[n] && path[n] != '/'))
+        return NULL;
+    return path[n] ? path + n + 1 : path + n;
+}
+
+char *place_root_text(const struct place *p)
+{
+    const char *below = part_below(p->index_dir, p->root);
+    if (!below || !*below)
+        return xstrdup(p->root);
+    struct str up = {0};
+    str_puts(&up, "..");
+    for (; *below; below++)
+        if (*below == '/')
+            str_puts(&up, "/..");
+    return str_take(&up);
 }
 
 int place_open(const struct args *a, enum store_mode mode, const struct progress_sink *sink,
@@ -153,20 +184,28 @@ static char *resolve_folder(char *clean)
 
 char *place_relative(const struct place *p, const char *path, struct err *err)
 {
-    char *joined = path[0] == '/' ? xstrdup(path) : path_join(p->cwd, path);
+    const char *from = part_below(p->cwd, p->root) ? p->cwd : p->root;
+    char *joined = path[0] == '/' ? xstrdup(path) : path_join(from, path);
     char *abs = resolve_folder(path_clean(joined));
     free(joined);
-    const size_t n = strcmp(p->root, "/") == 0 ? 0 : strlen(p->root);
-    char *rel = NULL;
-    if (strncmp(abs, p->root, n) == 0 && abs[n] == '/')
-        rel = xstrdup(abs + n + 1);
-    else if (strcmp(abs, p->root) == 0)
-        rel = xstrdup("");
-    else {
+    const char *below = part_below(abs, p->root);
+    char *rel = below ? xstrdup(below) : NULL;
+    if (!below)
         err_kind_set(err, ERR_USAGE, "'%s' is outside of the indexed folder '%s'", path, p->root);
-    }
     free(abs);
     return rel;
+}
+
+int place_doc(const struct place *p, struct store *s, const char *path, struct store_doc *doc,
+              struct err *err)
+{
+    struct err outside = {0};
+    char *rel = place_relative(p, path, &outside);
+    int found = rel ? store_doc_by_path(s, rel, doc, err) : 0;
+    free(rel);
+    if (found == 0) /* as the JSON output of other commands gives it */
+        found = store_doc_by_path(s, path, doc, err);
+    return found;
 }
 
 void place_display(const struct place *p, const char *path, struct str *out)

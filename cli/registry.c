@@ -191,7 +191,11 @@ int registry_resolve(const char *model, struct registry_entry *out, struct err *
     const struct registry_entry *e = registry_find(&r, model        ? model
                                                        : r.standard ? r.standard
                                                                     : "");
-    if (e) {
+    if (e && !dir_exists(e->path)) {
+        err_kind_set(err, ERR_NOT_FOUND, "the folder of the model '%s' is gone: '%s'", e->name,
+                     e->path);
+        rc = err_hint(err, "put it back, or: semsearch model remove '%s'", e->name);
+    } else if (e) {
         *out = (struct registry_entry){xstrdup(e->name), xstrdup(e->path), copy(e->pooling)};
     } else if (model && dir_exists(model)) {
         out->path = path_absolute(model, err);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int kinds_mask(const struct arg_list *list, uint32_t *mask, struct err *err)
+int results_kinds(const struct arg_list *list, uint32_t *mask, struct err *err)
 {
     *mask = 0;
     for (size_t i = 0; i < list->n; i++) {
@@ -54,7 +54,7 @@ int results_options(const struct args *a, struct search_options *o, struct err *
         return err_kind_set(err, ERR_USAGE, "-0 goes with --paths");
     if (a->paths && (a->json || a->jsonl))
         return err_kind_set(err, ERR_USAGE, "--paths and --json exclude each other");
-    return kinds_mask(&a->kind, &o->kinds, err);
+    return results_kinds(&a->kind, &o->kinds, err);
 }
 
 /* An id as `show` takes it: d12 a document, c34 a chunk. */

@@ -26,4 +26,7 @@ void results_json(const struct results_context *c, struct span query,
 /* The options of query and similar as a search; `kinds`, dates and limits are checked. */
 int results_options(const struct args *a, struct search_options *o, struct err *err) WARN_UNUSED;
 
+/* The values of --kind as a mask of 1 << KIND. */
+int results_kinds(const struct arg_list *list, uint32_t *mask, struct err *err) WARN_UNUSED;
+
 #endif

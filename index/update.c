@@ -69,7 +69,7 @@ static char *clean_sub(const char *sub)
 static void choose_subs(struct update *u)
 {
     const struct update_options *o = u->options;
-    const bool all = o->n_sub == 0 || o->reembed;
+    const bool all = o->n_sub == 0;
     const size_t n = all ? 1 : o->n_sub;
     u->sub = xcalloc(n, sizeof *u->sub);
     for (size_t i = 0; i < n; i++) {

@@ -21,7 +21,8 @@ struct update_options {
     bool dry_run; /* report what would be done; writes nothing */
     bool force;   /* look at every file anew, whatever its stamp says (the embedding cache still
                      serves) */
-    bool reembed; /* the index is of another model: replace all vectors */
+    bool reembed; /* the index is of another model: replace all vectors; `sub` must then cover all
+                     that the index is of */
     bool no_prune;
     double
         time_limit_s; /* 0: none; may end inside a file, which then is done anew by the next run */
@@ -53,7 +54,8 @@ void update_fingerprint(const struct embedder *e, char out[33]);
 struct update_diff {
     int64_t changed, added, gone;
 };
-int update_check(struct store *s, const char *root, const struct walk_options *walk,
-                 struct update_diff *out, struct err *err) WARN_UNUSED;
+int update_check(struct store *s, const char *root, const char *const *sub, size_t n_sub,
+                 const struct walk_options *walk, struct update_diff *out,
+                 struct err *err) WARN_UNUSED;
 
 #endif

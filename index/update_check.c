@@ -45,8 +45,8 @@ static int compare(void *ctx, const struct walk_entry *e, struct err *err)
     return 0;
 }
 
-int update_check(struct store *s, const char *root, const struct walk_options *walk,
-                 struct update_diff *out, struct err *err)
+int update_check(struct store *s, const char *root, const char *const *sub, size_t n_sub,
+                 const struct walk_options *walk, struct update_diff *out, struct err *err)
 {
     struct check c = {.diff = out};
     *out = (struct update_diff){0};
@@ -54,8 +54,10 @@ int update_check(struct store *s, const char *root, const struct walk_options *w
     if (c.root_fd < 0)
         return err_errno(err, "cannot open the folder '%s'", root);
     int rc = known_load(&c.known, s, err);
-    if (!rc)
+    if (!rc && !n_sub)
         rc = walk_run(root, NULL, walk, compare, &c, err);
+    for (size_t i = 0; i < n_sub && !rc; i++)
+        rc = walk_run(root, sub[i], walk, compare, &c, err);
     for (size_t i = 0; i < c.known.n && !c.lost; i++)
         out->gone += !c.known.row[i].seen && !c.known.row[i].is_dir;
     known_release(&c.known);

@@ -42,6 +42,11 @@ Why a file is not there.
   $ semsearch why bread.md
   bread.md: indexed, 1 passage (markdown)
     no rule leaves it out
+  $ semsearch why sub
+  sub: a folder; `semsearch files --path` lists what is below it
+    no rule leaves it out
+  $ semsearch why gone.md --json | cut -c1-73
+  {"schema":1,"path":"gone.md","state":"missing","taken":false,"reason":"ca
   $ semsearch why link.md
   link.md: skipped: symbolic link (not followed)
     symbolic link (not followed)
@@ -159,5 +164,20 @@ Several folders need a name for their index.
   $ semsearch files --index both --paths
   a/1.txt
   b/2.txt
-  $ semsearch index --index both --json | python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["unchanged"], d["removed"])'
-  2 0
+
+Such an index is of these folders only, until another one is named; it can be moved with them.
+
+  $ semsearch index --index both --json | python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["indexed"], d["unchanged"], d["removed"])'
+  0 2 0
+  $ semsearch status --index both --check --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["disk"])'
+  {'changed': 0, 'added': 0, 'gone': 0}
+  $ mkdir c && echo cc > c/3.txt && semsearch index --index both c --json | python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["indexed"], d["removed"])'
+  1 0
+  $ rm -r b && semsearch index --index both --json | python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["indexed"], d["unchanged"], d["removed"])'
+  0 2 1
+  $ mkdir elsewhere && mv a c both elsewhere && cd elsewhere && semsearch index --index both --json | python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["indexed"], d["unchanged"], d["removed"])'
+  0 2 0
+  $ mkdir ../far && semsearch index --index ../far/idx a > /dev/null && mv a z && semsearch index --index ../far/idx
+  semsearch: the folder of this index, '*/a', is gone (glob)
+    put it back (searching works meanwhile), or make a new index of it
+  [2]

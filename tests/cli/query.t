@@ -172,3 +172,12 @@ A database that is no database: said, not crashed on.
   the index is sound
   62 0
   $ semsearch query --mode keyword --paths -k 3 "moon tides" | cmp - ../before
+  $ cd music && semsearch similar scales.md --mode vector --paths -k 1 > ../../a.out; semsearch similar music/scales.md --mode vector --paths -k 1 | cmp - ../../a.out && cd ..
+
+Questions written on another system end in CR LF; whoever has read enough ends an endless list.
+
+  $ printf 'moon\r\n\r\nbread\r\n' | semsearch query --mode keyword -k 1 --json - | python3 -c 'import json,sys; print([q["query"] for q in json.load(sys.stdin)["queries"]])'
+  ['moon', 'bread']
+  $ yes moon | timeout 20 semsearch query --mode keyword -k 1 --paths - | head -n 1; echo ${PIPESTATUS[1]}
+  astronomy/moon-phases.md
+  2

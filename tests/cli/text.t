@@ -39,7 +39,7 @@ Embed: blank lines are texts, a last line without an end counts, nothing in give
   [2]
   $ semsearch embed --precision int4 < /dev/null
   semsearch: 'int4' is no value for --precision
-    expected fp32|bf16|int8|auto
+    did you mean 'int8'? (fp32|bf16|int8|auto)
   [2]
 
 The vector of a text does not depend on its neighbours nor on the threads.
@@ -114,3 +114,17 @@ Eval of sentence similarity: Spearman and Pearson, and messages that name file a
   semsearch: bad.tsv, line 1: no column 'sentence1'
     it has: a, b; map a name with --columns sentence1=NAME
   [2]
+
+Where the output goes: a device is written to, not replaced; a reader that has gone ends the work.
+
+  $ echo hi | semsearch embed -o - | cut -c1-35
+  {"schema":1,"index":0,"tokens":4,"e
+  $ echo hi | semsearch embed -o /dev/stdout | cut -c1-35
+  {"schema":1,"index":0,"tokens":4,"e
+  $ ln -s /dev/full full && echo hi | semsearch embed -o full; ls -l full | cut -c1
+  semsearch: cannot write '*': write failed: No space left on device (glob)
+  l
+  $ for c in embed tokenize similarity; do yes 'a	b' | timeout 20 semsearch $c | head -n 1 > /dev/null; echo ${PIPESTATUS[1]}; done
+  2
+  2
+  2

@@ -119,3 +119,21 @@ Completions and the manual page are complete.
   19
   $ semsearch completions fish | grep -c -- '-l json '
   19
+
+Values are named too, and nothing extra is swallowed; formats are told with their programs.
+
+  $ semsearch query --mode vectr x
+  semsearch: 'vectr' is no value for --mode
+    did you mean 'vector'? (hybrid|vector|keyword)
+  [2]
+  $ semsearch files --kind pfd
+  semsearch: unknown kind 'pfd'
+    did you mean 'pdf'?
+  [2]
+  $ semsearch version now
+  semsearch: unexpected argument 'now'
+  [2]
+  $ semsearch --help | grep -c -e 'built in: text markdown' -e 'pdf (pdftotext)'; semsearch index --help | grep -c 'pdf (pdftotext)'
+  2
+  1
+  $ for c in $(semsearch --help | sed -n 's/^  \([a-z]*\)   *[a-z].*/\1/p'); do semsearch $c --help | grep -q '^Example:' || echo $c; done; semsearch index --help | awk 'length > 100'

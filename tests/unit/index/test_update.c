@@ -532,7 +532,7 @@ static void the_disk_against_the_index(void **state)
     write_words(f, "d.txt", 5, 10);
     tempdir_write(f->root, "empty", "");
     assert_int_equal(store_open(f->dir, STORE_READ, NULL, &s, &err), 0);
-    assert_int_equal(update_check(s, f->root, &none, &d, &err), 0);
+    assert_int_equal(update_check(s, f->root, NULL, 0, &none, &d, &err), 0);
     store_close(s);
     assert_int_equal(d.changed, 1);
     assert_int_equal(d.added, 1);
