@@ -420,7 +420,7 @@ static void time_limit_inside_a_file(void **state)
 {
     struct fixture *f = *state;
     struct err err = {0};
-    write_words(f, "large.txt", 1, 30000);
+    write_words(f, "large.txt", 1, 60000);
     fake_embedder_of(f->e)->delay_ms = 300;
     f->o.time_limit_s = 1;
     int64_t tokens = 0;
