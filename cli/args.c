@@ -84,7 +84,7 @@ const struct option_row options[] = {
      "search: write TREC runs FILE.keyword, FILE.vector, FILE.hybrid, 100 results a query"},
     {"chunk", 0, ARG_FLAG, NULL, "eval", AT(chunk),
      "search: cut documents into passages as `index` does (published figures do not)"},
-    {"columns", 0, ARG_LIST, "NAME=COLUMN", "eval", AT(columns),
+    {"columns", 0, ARG_LIST, "NAME=COLUMN,...", "eval", AT(columns),
      "sentence-similarity: other column names, such as sentence1=question"},
 
     {"name", 0, ARG_TEXT, "NAME", "model", AT(name),

@@ -32,7 +32,8 @@ struct reader {
     size_t n_wanted;
     const char *const *rename;
     size_t n_rename;
-    size_t *source; /* [n_wanted] column in the file */
+    char **column;  /* [n_wanted] their names in the file; owned */
+    size_t *source; /* [n_wanted] their places there */
     size_t n_fields;
     struct row row;
     size_t cap_rows;
@@ -140,21 +141,44 @@ static int next_csv(struct reader *r, struct err *err)
     }
 }
 
-/* The name that a wanted column has in the file. */
-static const char *file_name_of(const struct reader *r, const char *wanted)
+/* Where the value of "wanted=value" begins, when `at` is such a pair. */
+static const char *pair_value(const char *at, const char *wanted)
 {
     const size_t n = strlen(wanted);
+    return strncmp(at, wanted, n) == 0 && at[n] == '=' ? at + n + 1 : NULL;
+}
+
+/* The end of a pair: a comma with another pair after it, or the end of the text. A comma with
+ * anything else after it belongs to the name. */
+static const char *pair_end(const struct reader *r, const char *at)
+{
+    for (; *at; at++)
+        for (size_t i = 0; *at == ',' && i < r->n_wanted; i++)
+            if (pair_value(at + 1, r->wanted[i]))
+                return at;
+    return at;
+}
+
+/* The name that a wanted column has in the file; owned. */
+static char *file_name_of(const struct reader *r, const char *wanted)
+{
     for (size_t i = 0; i < r->n_rename; i++)
-        if (strncmp(r->rename[i], wanted, n) == 0 && r->rename[i][n] == '=')
-            return r->rename[i] + n + 1;
-    return wanted;
+        for (const char *at = r->rename[i]; *at; at++) {
+            const char *end = pair_end(r, at), *value = pair_value(at, wanted);
+            if (value)
+                return xstrndup(value, (size_t)(end - value));
+            at = end;
+            if (!*at)
+                break;
+        }
+    return xstrdup(wanted);
 }
 
 static int find_columns(struct reader *r, struct err *err)
 {
     r->n_fields = r->row.n;
     for (size_t i = 0; i < r->n_wanted; i++) {
-        const char *name = file_name_of(r, r->wanted[i]);
+        const char *name = r->column[i];
         r->source[i] = SIZE_MAX;
         for (size_t j = 0; j < r->row.n; j++)
             if (span_eq(row_field(&r->row, j), name))
@@ -250,11 +274,11 @@ static int store_object(struct reader *r, json_value *v, struct err *err)
     for (size_t i = 0; i < r->n_wanted; i++)
         cell[i] = NULL;
     for (size_t i = 0; i < r->n_wanted; i++) {
-        cell[i] = json_cell(js_get(v, file_name_of(r, r->wanted[i])));
+        cell[i] = json_cell(js_get(v, r->column[i]));
         if (!cell[i]) {
             char what[128];
             snprintf(what, sizeof what, "expected an object with '%.60s' (a string or a number)",
-                     file_name_of(r, r->wanted[i]));
+                     r->column[i]);
             return bad_row(r, err, what);
         }
     }
@@ -289,7 +313,10 @@ int table_read(const char *path, const char *const *wanted, size_t n_wanted,
                        .n_wanted = n_wanted,
                        .rename = rename,
                        .n_rename = n_rename,
+                       .column = xcalloc(n_wanted, sizeof *r.column),
                        .source = xcalloc(n_wanted, sizeof *r.source)};
+    for (size_t i = 0; i < n_wanted; i++)
+        r.column[i] = file_name_of(&r, wanted[i]);
     int rc = file_read(path, MAX_FILE_BYTES, &text, err);
     if (rc == 0) {
         r.rest = str_view(&text);
@@ -307,6 +334,9 @@ int table_read(const char *path, const char *const *wanted, size_t n_wanted,
     str_release(&r.row.bytes);
     free(r.row.end);
     free(r.source);
+    for (size_t i = 0; i < n_wanted; i++)
+        free(r.column[i]);
+    free(r.column);
     if (rc)
         table_release(t);
     return rc;

@@ -24,9 +24,9 @@ struct table {
     int64_t *line; /* [n_rows] where each row begins in the file */
 };
 
-/* Reads the wanted columns, in that order. `rename`: "wanted=name in the file" pairs, may be NULL.
- * A missing column, a row with another number of fields, invalid UTF-8: one message with file and
- * line. */
+/* Reads the wanted columns, in that order. `rename`: "wanted=name in the file" pairs, one or
+ * several with commas between, may be NULL. A missing column, a row with another number of fields,
+ * invalid UTF-8: one message with file and line. */
 int table_read(const char *path, const char *const *wanted, size_t n_wanted,
                const char *const *rename, size_t n_rename, struct table *t,
                struct err *err) WARN_UNUSED;

@@ -115,6 +115,11 @@ Eval of sentence similarity: Spearman and Pearson, and messages that name file a
     it has: a, b; map a name with --columns sentence1=NAME
   [2]
 
+  $ printf '{"q":"a","sentence2":"b","s":1}\n{"q":"c","sentence2":"d","s":0}\n' > odd.jsonl && semsearch eval sentence-similarity --data odd.jsonl --columns sentence1=q,score=s --json | cut -c1-65
+  {"schema":1,"task":"sentence-similarity","model":"tiny","pairs":2
+  $ printf 'question1\tquestion, 2\tsim\na\ta\t1\nb\tc d e f\t0\na b\ta b c\t0.9\n' > odd.tsv && semsearch eval sentence-similarity --data odd.tsv --columns 'sentence1=question1,sentence2=question, 2' --columns score=sim --json | cut -c1-70
+  {"schema":1,"task":"sentence-similarity","model":"tiny","pairs":3,"spe
+
 Where the output goes: a device is written to, not replaced; a reader that has gone ends the work.
 
   $ echo hi | semsearch embed -o - | cut -c1-35
