@@ -23,15 +23,30 @@ static void collect(void *ctx, const struct store_problem *p)
     list->item[list->n++] = *p;
 }
 
+/* What is broken badly enough to stop a check is a finding, not a failure: named here unless the
+ * checks have found something already. */
+static int as_finding(int rc, struct problems *list, struct err *err)
+{
+    if (rc == 0 || err->kind != ERR_CORRUPT)
+        return rc;
+    if (list->n == 0) {
+        struct store_problem problem = {.part = "database", .repairable = true};
+        snprintf(problem.what, sizeof problem.what, "%.250s", err->msg);
+        collect(list, &problem);
+    }
+    *err = (struct err){0};
+    return 0;
+}
+
 static int check(struct store *s, struct problems *list, struct err *err)
 {
     char *fingerprint = NULL, *dim = NULL;
-    int rc = store_verify(s, collect, list, err);
+    int rc = as_finding(store_verify(s, collect, list, err), list, err);
     if (rc == 0 && (store_meta_get(s, "fingerprint", &fingerprint, err) ||
                     store_meta_get(s, "dim", &dim, err)))
-        rc = -1;
+        rc = as_finding(-1, list, err);
     if (rc == 0 && fingerprint && dim)
-        rc = snapshot_verify(s, fingerprint, atoi(dim), collect, list, err);
+        rc = as_finding(snapshot_verify(s, fingerprint, atoi(dim), collect, list, err), list, err);
     free(fingerprint);
     free(dim);
     return rc;

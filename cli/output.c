@@ -23,9 +23,15 @@ static bool set(const char *name)
     return v && *v;
 }
 
-void out_init(const struct args *a)
+/* One that knows no escape sequences. */
+static bool dumb_terminal(void)
 {
     const char *term = getenv("TERM");
+    return !term || strcmp(term, "dumb") == 0;
+}
+
+void out_init(const struct args *a)
+{
     screen.tty = isatty(STDOUT_FILENO) == 1;
     screen.quiet = a->quiet;
     const bool plain = a->json || a->jsonl;
@@ -34,8 +40,7 @@ void out_init(const struct args *a)
     else if (a->color && strcmp(a->color, "never") == 0)
         screen.color = false;
     else
-        screen.color =
-            screen.tty && !plain && !set("NO_COLOR") && !(term && strcmp(term, "dumb") == 0);
+        screen.color = screen.tty && !plain && !set("NO_COLOR") && !dumb_terminal();
 }
 
 bool out_color(void)
@@ -48,12 +53,17 @@ bool out_is_tty(void)
     return screen.tty;
 }
 
-int out_columns(void)
+static int columns_of(int fd)
 {
     struct winsize w;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col >= 20)
+    if (ioctl(fd, TIOCGWINSZ, &w) == 0 && w.ws_col >= 20)
         return w.ws_col;
     return 80;
+}
+
+int out_columns(void)
+{
+    return columns_of(STDOUT_FILENO);
 }
 
 void out_write(struct span s)
@@ -174,7 +184,9 @@ static void bar_update(void *ctx, const struct progress *p)
     char rate[64] = "";
     if (p->tokens > 0 && seconds > 0.5)
         snprintf(rate, sizeof rate, ", %.0f tokens/s", (double)p->tokens / seconds);
-    fprintf(stderr, "\r\x1b[K%s%s%s", line, rate, left);
+    char all[360]; /* a line that wraps could not be wiped again */
+    snprintf(all, sizeof all, "%s%s%s", line, rate, left);
+    fprintf(stderr, "\r\x1b[K%.*s", columns_of(STDERR_FILENO) - 1, all);
     fflush(stderr);
 }
 
@@ -187,7 +199,7 @@ static void bar_note(void *ctx, const char *line)
 void bar_init(struct bar *b, const struct args *a)
 {
     *b = (struct bar){.started_ms = clock_ms()};
-    b->on = isatty(STDERR_FILENO) == 1 && !a->quiet;
+    b->on = isatty(STDERR_FILENO) == 1 && !a->quiet && !dumb_terminal();
     b->sink = (struct progress_sink){.update = bar_update, .note = bar_note, .ctx = b};
 }
 

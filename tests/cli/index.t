@@ -152,6 +152,20 @@ The index is sound; git never sees it.
   $ cat .semsearch/.gitignore
   *
 
+Damage in the middle of the file is named as problems, and mended; what was dropped comes back.
+
+  $ cp -r ../notes ../hurt && cd ../hurt && python3 -c '
+  > p = ".semsearch/index.db"
+  > b = bytearray(open(p, "rb").read())
+  > at = b.index(b"new.txt")
+  > b[at] ^= 1
+  > open(p, "wb").write(b)'
+  $ semsearch verify --json | python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["ok"], list(d["problems"][0]), d["problems"][0]["repairable"])'
+  semsearch: * problem*; `semsearch verify --repair` mends what can be mended (glob)
+  False ['part', 'where', 'what', 'repairable'] True
+  $ semsearch verify --repair > /dev/null && semsearch index > /dev/null && semsearch verify && cd ../notes
+  the index is sound
+
 Several folders need a name for their index.
 
   $ cd .. && mkdir a b && echo aa > a/1.txt && echo bb > b/2.txt
