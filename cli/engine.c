@@ -51,15 +51,37 @@ void engine_close(struct engine *e)
     *e = (struct engine){0};
 }
 
+/* The model of the index has moved: a registered one of the same fingerprint is the same model. 1:
+ * found and opened with its embedder, 0: none. */
+static int open_twin(const struct args *a, const char *fingerprint, struct engine *e)
+{
+    struct registry r;
+    int found = 0;
+    if (!fingerprint || registry_load(&r, NULL))
+        return 0;
+    for (size_t i = 0; i < r.n && !found; i++) {
+        char now[33];
+        if (engine_open(a, r.item[i].name, e, NULL) == 0 && engine_embedder(e, NULL) == 0) {
+            update_fingerprint(e->embedder, now);
+            found = strcmp(now, fingerprint) == 0;
+        }
+        if (!found)
+            engine_close(e);
+    }
+    registry_release(&r);
+    return found;
+}
+
 int engine_of_index(const struct args *a, struct store *s, struct engine *e, struct err *err)
 {
     *e = (struct engine){0};
-    char *name = NULL, *path = NULL, *pooling = NULL;
+    char *name = NULL, *path = NULL, *pooling = NULL, *fingerprint = NULL;
     struct args with = *a;
     int rc = -1;
     if (store_meta_get(s, "model_name", &name, err) ||
         store_meta_get(s, "model_path", &path, err) ||
-        store_meta_get(s, "model_pooling", &pooling, err))
+        store_meta_get(s, "model_pooling", &pooling, err) ||
+        store_meta_get(s, "fingerprint", &fingerprint, err))
         goto out;
     if (!a->model && !a->pooling && pooling && *pooling)
         with.pooling = pooling;
@@ -69,6 +91,11 @@ int engine_of_index(const struct args *a, struct store *s, struct engine *e, str
     else if (!model)
         model = name;
     rc = engine_open(&with, model, e, err);
+    if (rc && model != a->model && err->kind == ERR_NOT_FOUND && open_twin(a, fingerprint, e)) {
+        *err = (struct err){0};
+        rc = 0;
+        goto out;
+    }
     if (rc && model != a->model)
         err_wrap(err, "the model of this index, '%s', cannot be opened", name ? name : "?");
     if (rc == 0 && name && !a->model) { /* called as it was when the index was made */
@@ -83,6 +110,7 @@ out:
     free(name);
     free(path);
     free(pooling);
+    free(fingerprint);
     return rc;
 }
 

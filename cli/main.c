@@ -9,9 +9,12 @@
 #include "src/base/stop.h"
 #include "src/kernels/kernels.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static int exit_code(enum err_kind kind)
 {
@@ -105,9 +108,21 @@ static int run(int argc, char **argv, struct err *err)
     return rc;
 }
 
+/* A stream that the caller closed must not become the descriptor of an index file, or messages
+ * would be written into it. What is opened in its place fails at every use, as the closed one
+ * would. */
+static void guard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+            return;
+}
+
 int main(int argc, char **argv)
 {
     struct err err = {0};
+    guard_streams();
     signal(SIGPIPE, SIG_IGN);
     stop_install();
     int code = run(argc, argv, &err);

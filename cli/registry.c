@@ -185,7 +185,8 @@ int registry_resolve(const char *model, struct registry_entry *out, struct err *
 {
     *out = (struct registry_entry){0};
     struct registry r;
-    if (registry_load(&r, err))
+    const bool is_dir = model && dir_exists(model); /* a folder needs no registry */
+    if (registry_load(&r, is_dir ? NULL : err) && !is_dir)
         return -1;
     int rc = 0;
     const struct registry_entry *e = registry_find(&r, model        ? model
@@ -197,7 +198,7 @@ int registry_resolve(const char *model, struct registry_entry *out, struct err *
         rc = err_hint(err, "put it back, or: semsearch model remove '%s'", e->name);
     } else if (e) {
         *out = (struct registry_entry){xstrdup(e->name), xstrdup(e->path), copy(e->pooling)};
-    } else if (model && dir_exists(model)) {
+    } else if (is_dir) {
         out->path = path_absolute(model, err);
         rc = out->path ? 0 : -1;
         if (rc == 0)

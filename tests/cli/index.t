@@ -143,6 +143,15 @@ Another model is refused, unless all is to be embedded anew.
   $ semsearch index --json | python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["indexed"], d["tokens"])'
   0 0
 
+The same model under another name, or in another place, is the same model; when its folder is gone, a registered one serves.
+
+  $ mkdir ../same && cp -r "$SRC/tests/data/models/tiny" ../moved && cd ../same && echo one > one.txt && semsearch index -q --model ../moved > /dev/null && echo two > two.txt
+  $ semsearch index --model tiny --json | python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["indexed"], d["unchanged"])'
+  1 1
+  $ semsearch index --model ../moved > /dev/null && semsearch status --json | grep -o '"name":"[a-z]*"' && rm -r ../moved && semsearch query -k 1 --mode vector --paths two && cd ../notes
+  "name":"moved"
+  two.txt
+
 The index is sound; git never sees it.
 
   $ semsearch verify

@@ -137,3 +137,11 @@ Values are named too, and nothing extra is swallowed; formats are told with thei
   2
   1
   $ for c in $(semsearch --help | sed -n 's/^  \([a-z]*\)   *[a-z].*/\1/p'); do semsearch $c --help | grep -q '^Example:' || echo $c; done; semsearch index --help | awk 'length > 100'
+
+Streams that the caller closed are never taken for files of the index.
+
+  $ mkdir closed && cd closed && echo text > a.txt && semsearch index -q <&- >&- 2>&-; echo $?
+  2
+  $ semsearch index -q --model nowhere 2>&-; echo $?; semsearch verify && cd ..
+  2
+  the index is sound
