@@ -127,14 +127,13 @@ static int answer_all(struct session *s, const struct args *a, struct err *err)
         jw_array(&w);
     }
     int rc = 0;
-    while (rc == 0 && !out_failed() && next_question(&q, &text)) {
-        if (stop_requested())
-            rc = err_kind_set(err, ERR_STOPPED, "stopped");
-        else
-            rc = answer_one(s, text, &w, &found, err);
+    while (rc == 0 && !out_failed() && !stop_requested() && next_question(&q, &text)) {
+        rc = answer_one(s, text, &w, &found, err);
         if (!a->json && s->context.many && rc == 0)
             out_push(); /* whoever pipes questions in wants each answer when it is there */
     }
+    if (rc == 0 && stop_requested()) /* while it searched, or waited for the next question */
+        rc = err_kind_set(err, ERR_STOPPED, "stopped");
     json_finish(&w);
     if (rc == 0 && a->json)
         out_write(str_view(&out));

@@ -1,6 +1,8 @@
 /* lines.c - see lines.h. */
 #include "cli/lines.h"
 
+#include "src/base/stop.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +28,8 @@ int lines_next(struct lines *l, struct span *line, struct err *err)
 {
     errno = 0;
     const ssize_t n = getline(&l->buf, &l->cap, l->file);
+    if (n < 0 && stop_requested())
+        return err_kind_set(err, ERR_STOPPED, "stopped");
     if (n < 0 && (ferror(l->file) || (errno && !feof(l->file))))
         return err_errno(err, "cannot read '%s'", l->name);
     if (n < 0)
