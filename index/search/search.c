@@ -55,7 +55,9 @@ static int read_fingerprint(struct searcher *s, char **out, struct err *err)
         return 0;
     update_fingerprint(s->embedder, mine);
     if (*out && strcmp(*out, mine) != 0) {
-        err_kind_set(err, ERR_INCOMPATIBLE, "the index was made with another model than '%s'",
+        err_kind_set(err, ERR_INCOMPATIBLE,
+                     "the index was made with another model than '%s', or "
+                     "by another version of semsearch",
                      s->embedder->name);
         return err_hint(err, "ask with the model of the index, or index again with --reembed");
     }

@@ -135,7 +135,7 @@ Another model is refused, unless all is to be embedded anew.
     use that model, or --reembed to compute all vectors anew
   [4]
   $ semsearch query --model ../other bread
-  semsearch: the index was made with another model than 'other'
+  semsearch: the index was made with another model than 'other', or by another version of semsearch
     ask with the model of the index, or index again with --reembed
   [4]
   $ semsearch index --model ../other --reembed --json | python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["failed"], d["tokens"] > 0)'
