@@ -136,6 +136,6 @@ Where the output goes: a device is written to, not replaced; a reader that has g
 
 A signal while waiting for input ends the work as anywhere else.
 
-  $ (sleep 1.5; echo) | (exec timeout --preserve-status -s INT 1 semsearch embed); echo $?
+  $ (sleep 1.5; echo) | (exec timeout --foreground --preserve-status -s INT 1 semsearch embed); echo $?
   semsearch: stopped
   130
