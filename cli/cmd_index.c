@@ -314,6 +314,8 @@ static int run_target(const struct args *a, const struct target *t, struct err *
     int rc = 0;
     if (!a->dry_run) {
         rc = store_open(t->place.index_dir, STORE_CREATE, &bar.sink, &s, err);
+        if (rc && !t->exists && !a->index && err->kind == ERR_IO)
+            err_hint(err, "the index can be kept elsewhere: semsearch index --index PLACE DIR");
         if (rc == 0) {
             write_gitignore(t->place.index_dir);
             rc = write_facts(a, t, &e, s, err);
