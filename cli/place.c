@@ -57,6 +57,7 @@ int place_find(const struct args *a, struct place *p, struct err *err)
     if (a->index) {
         p->index_dir = realpath(a->index, NULL);
         if (!p->index_dir) {
+            place_release(p);
             err_kind_set(err, ERR_NO_INDEX, "no index at '%s'", a->index);
             return err_hint(err, "make one: semsearch index --index '%s' DIR", a->index);
         }
@@ -76,6 +77,7 @@ int place_find(const struct args *a, struct place *p, struct err *err)
     if (p->index_dir)
         return 0;
     err_kind_set(err, ERR_NO_INDEX, "no index in '%s' or any folder above it", p->cwd);
+    place_release(p);
     return err_hint(err, "make one: semsearch index DIR (or name one with --index)");
 }
 
