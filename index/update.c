@@ -264,7 +264,9 @@ static int derive(struct update *u, struct err *err)
     if (changed && (store_vectors_prune(u->s, &pruned, err) || store_counts(u->s, &counts, err) ||
                     (counts.chunks && search_calibrate(u->s, u->embedder, err))))
         return -1;
-    if (snapshot_build(u->s, u->fingerprint, u->embedder->dim, "auto", false, u->sink, err))
+    /* a run that its time limit ended leaves the costly graph to the one that completes */
+    const char *ann = u->report->complete ? "auto" : "flat";
+    if (snapshot_build(u->s, u->fingerprint, u->embedder->dim, ann, false, u->sink, err))
         return -1;
     return changed ? store_meta_set(u->s, "finished", now, err) : 0;
 }

@@ -145,6 +145,7 @@ struct update {
     /* the writing side's */
     struct unfinished unfinished;
     int64_t n_done;
+    int64_t built_at; /* report->chunks when the caches were last written */
 };
 
 bool update_expired(const struct update *u); /* the time limit has passed */

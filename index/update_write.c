@@ -6,6 +6,7 @@
  * a second's work, measured as the run goes, so that a time limit or Ctrl-C is met in time; what is
  * complete by then is still stored.
  */
+#include "index/snapshot.h"
 #include "index/update_parts.h"
 
 #include "src/base/clock.h"
@@ -22,7 +23,8 @@ enum {
     SLICE_MIN = 512,
     SLICE_MAX = 16384,
     SLICE_TEXTS = 4096,
-    SLICE_MS = 500
+    SLICE_MS = 500,
+    SEARCHABLE_CHUNKS = 10000
 };
 #define BATCH_BYTES ((size_t)16 << 20)
 
@@ -433,6 +435,20 @@ static int batch_flush(struct batch *b, struct err *err)
     return rc;
 }
 
+/* In a long run the caches are written now and then, each time the run has grown by half: questions
+ * asked meanwhile, and after an interruption, then find most passages in them, for some two per
+ * cent of the run's time. A cache that cannot be written is not missed. */
+static void keep_searchable(struct update *u)
+{
+    const int64_t since = u->report->chunks - u->built_at;
+    struct err ignored = {0};
+    if (u->options->dry_run || since < SEARCHABLE_CHUNKS || since < u->built_at / 2)
+        return;
+    u->built_at = u->report->chunks;
+    if (snapshot_build(u->s, u->fingerprint, u->embedder->dim, "flat", false, NULL, &ignored))
+        return;
+}
+
 int writer_run(struct update *u, struct err *err)
 {
     struct batch b = {.u = u, .slice_tokens = SLICE_MAX / 8};
@@ -451,6 +467,8 @@ int writer_run(struct update *u, struct err *err)
         rc = batch_add(&b, it, err);
         if (!rc && (batch_full(&b) || update_expired(u)))
             rc = batch_flush(&b, err);
+        if (!rc && !stop_requested())
+            keep_searchable(u);
         if (!rc && stop_requested())
             rc = err_kind_set(err, ERR_STOPPED, "stopped");
     }
