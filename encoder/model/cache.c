@@ -70,25 +70,28 @@ bool cache_make_dir(void)
 static struct hash128 stat_key(const struct weight_list *l)
 {
     struct hasher *h = hasher_new();
-    hasher_text(h, span_of("semsearch weight files 1"));
+    hasher_text(h, span_of("semsearch weight files 2"));
     for (size_t i = 0; i < l->n; i++) {
         hasher_text(h, span_of(l->file[i].path));
         hasher_int(h, l->file[i].size);
         hasher_int(h, l->file[i].mtime_ns);
+        hasher_int(h, l->file[i].ctime_ns);
         hasher_int(h, (int64_t)l->file[i].inode);
     }
     return hasher_finish(h);
 }
 
-/* 32 hex digits of the identity and 16 of their checksum. */
-static void id_text(struct hash128 id, char out[64])
+/* 32 hex digits of the identity and 16 of a checksum of them and of the files that they stand for:
+ * the note of other files is not taken for ours, whatever its name. */
+static void id_text(struct hash128 key, struct hash128 id, char out[64])
 {
     char hex[33];
     hash_hex(id, hex);
-    snprintf(out, 64, "%s %016llx\n", hex, (unsigned long long)hash64(hex, 32));
+    const uint64_t check = hash64_seed(hex, 32, hash64(key.b, sizeof key.b));
+    snprintf(out, 64, "%s %016llx\n", hex, (unsigned long long)check);
 }
 
-static bool read_id(const char *path, struct hash128 *id)
+static bool read_id(const char *path, struct hash128 key, struct hash128 *id)
 {
     struct str text = {0};
     struct err ignored = {0};
@@ -96,30 +99,31 @@ static bool read_id(const char *path, struct hash128 *id)
     if (path && file_read(path, 256, &text, &ignored) == 0 && text.n > 32) {
         memcpy(hex, text.p, 32);
         if (hash_from_hex(hex, id))
-            id_text(*id, expected);
+            id_text(key, *id, expected);
     }
     const bool ok = expected[0] && span_eq(str_view(&text), expected);
     str_release(&text);
     return ok;
 }
 
-/* A file that changed within the clock's grain of being hashed could change again unseen. */
+/* A file that changed within the clock's grain of being hashed could change again unseen. The time
+ * of change counts, which nobody can set: a copy may bring an old modification time with it. */
 static bool settled(const struct weight_list *l)
 {
     for (size_t i = 0; i < l->n; i++)
-        if (l->file[i].mtime_ns / 1000000000 + RACY_SECONDS > (int64_t)time(NULL))
+        if (l->file[i].ctime_ns / 1000000000 + RACY_SECONDS > (int64_t)time(NULL))
             return false;
     return true;
 }
 
-static void write_id(const char *path, struct hash128 id)
+static void write_id(const char *path, struct hash128 key, struct hash128 id)
 {
     struct outfile f;
     struct err ignored = {0};
     char text[64];
     if (!path || !cache_make_dir() || outfile_open(&f, path, &ignored))
         return;
-    id_text(id, text);
+    id_text(key, id, text);
     outfile_write(&f, text, strlen(text));
     if (outfile_commit(&f, &ignored))
         return;
@@ -144,12 +148,13 @@ static int hash_files(const struct weight_list *l, struct hash128 *id, struct er
 
 int cache_identity(const struct weight_list *l, struct hash128 *id, struct err *err)
 {
-    char *path = cache_path(stat_key(l), ".id");
+    const struct hash128 key = stat_key(l);
+    char *path = cache_path(key, ".id");
     int rc = 0;
-    if (!read_id(path, id)) {
+    if (!read_id(path, key, id)) {
         rc = hash_files(l, id, err);
         if (!rc && settled(l))
-            write_id(path, *id);
+            write_id(path, key, *id);
     }
     free(path);
     return rc;

@@ -1,10 +1,11 @@
 /* cache.h - what is derived from a model's weight files and kept in the cache folder.
  *
- * Three kinds of file under $XDG_CACHE_HOME/semsearch/models/, both written under a temporary name
- * and renamed, both only ever a saving of time: when they are missing, stale, damaged or cannot be
+ * Three kinds of file under $XDG_CACHE_HOME/semsearch/models/, all written under a temporary name
+ * and renamed, all only ever a saving of time: when they are missing, stale, damaged or cannot be
  * written, the work is done again.
  *   STAT.id      the content hash of the weight files, STAT being a hash of their paths, sizes,
- *                modification times and inodes: a query need not read 90 MB to know its model
+ *                times of modification and of change, and inodes: a query need not read 90 MB to
+ *                know its model
  *   KEY.tokenizer  the tokenizer's tables in their memory form, KEY being a hash of the contents of
  *                its files
  *   KEY.packed   the image of load.h, KEY being a hash of the content, the parameter list and the

@@ -55,6 +55,11 @@ static int refuse(const char *dir, struct err *err)
 /* ---- the list -----------------------------------------------------------------------------------
  */
 
+static int64_t nanoseconds(struct timespec t)
+{
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 /* Takes `path` over. */
 static int add_file(struct weight_list *l, char *path, struct err *err)
 {
@@ -67,8 +72,8 @@ static int add_file(struct weight_list *l, char *path, struct err *err)
     VEC_GROW(l->file, l->n, l->cap);
     l->file[l->n++] = (struct weight_file){.path = path,
                                            .size = (int64_t)st.st_size,
-                                           .mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 +
-                                                       st.st_mtim.tv_nsec,
+                                           .mtime_ns = nanoseconds(st.st_mtim),
+                                           .ctime_ns = nanoseconds(st.st_ctim),
                                            .inode = (uint64_t)st.st_ino};
     return 0;
 }

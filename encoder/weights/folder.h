@@ -8,7 +8,7 @@
 /* One file, with what stands for its content as long as nobody touches it. */
 struct weight_file {
     char *path;
-    int64_t size, mtime_ns;
+    int64_t size, mtime_ns, ctime_ns;
     uint64_t inode;
 };
 struct weight_list {

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MODELS "tests/golden/models/"
@@ -621,8 +622,18 @@ static void test_cache(void **state)
     assert_memory_equal(first, again, sizeof first);
 }
 
-/* A folder whose weights settled a while ago gets a remembered identity, which a change outdates.
- */
+/* Waits until the weights of a folder have settled, and has their identity remembered. */
+static void remember(const char *folder, char fingerprint[33])
+{
+    for (int i = 0; i < 60 && !cache_file(".id"); i++) {
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+        fingerprint_of(folder, fingerprint);
+    }
+    assert_non_null(cache_file(".id"));
+}
+
+/* A folder whose weights settled a while ago gets a remembered identity, which a change outdates,
+ * even one that brings the old times with it. */
 static void test_identity(void **state)
 {
     (void)state;
@@ -630,20 +641,36 @@ static void test_identity(void **state)
     const char *folder = copy_of("bert");
     char *path = path_join(folder, "model.safetensors");
     const struct timespec then[] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
-    fingerprint_of(folder, a);
-    assert_null(cache_file(".id")); /* written this moment: it might change once more unseen */
     assert_int_equal(utimensat(AT_FDCWD, path, then, 0), 0);
     fingerprint_of(folder, a);
-    assert_non_null(cache_file(".id"));
+    assert_null(cache_file(".id")); /* put there this moment: it might change once more unseen */
+    remember(folder, a);
     edit(dir, cache_file(".id") + strlen(dir) + 1, NULL, "00112233445566778899aabbccddeeff 0\n");
     fingerprint_of(folder, b); /* a broken note is not believed */
     assert_string_equal(a, b);
     const int fd = open(path, O_RDWR);
     assert_int_equal(pwrite(fd, "!", 1, 60000), 1);
     close(fd);
+    assert_int_equal(utimensat(AT_FDCWD, path, then, 0), 0);
     fingerprint_of(folder, b);
     assert_string_not_equal(a, b);
     free(path);
+}
+
+/* The note of one model under the name of another's is not believed. */
+static void test_foreign_identity(void **state)
+{
+    (void)state;
+    char bert[33], roberta[33], again[33], first[512], second[512];
+    snprintf(first, sizeof first, "%s/kept", dir);
+    remember(copy_of("bert"), bert);
+    assert_int_equal(rename(cache_file(".id"), first), 0);
+    const char *folder = copy_of("roberta");
+    remember(folder, roberta);
+    snprintf(second, sizeof second, "%s", cache_file(".id"));
+    assert_int_equal(rename(first, second), 0);
+    fingerprint_of(folder, again);
+    assert_string_equal(roberta, again);
 }
 
 static void test_no_cache(void **state)
@@ -706,6 +733,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_fingerprint, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cache, setup, teardown),
         cmocka_unit_test_setup_teardown(test_identity, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_foreign_identity, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_cache, setup, teardown),
         cmocka_unit_test_setup_teardown(test_old_images_go, setup, teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
