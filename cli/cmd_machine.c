@@ -65,7 +65,10 @@ static void check_model(struct check *c)
     struct err err = {0};
     struct registry_entry from = {0};
     struct model *m = NULL;
-    c->ok = registry_resolve(NULL, &from, &err) == 0 && model_inspect(from.path, &m, &err) == 0;
+    if (registry_resolve(NULL, &from, &err) == 0) {
+        const struct model_options options = {.pooling = from.pooling};
+        c->ok = model_inspect(from.path, &options, &m, &err) == 0;
+    }
     if (c->ok)
         snprintf(c->found, sizeof c->found, "%.60s in %.180s", from.name, from.path);
     else

@@ -61,8 +61,9 @@ static int model_show(const struct args *a, struct err *err)
     struct registry_entry from = {0};
     struct model *m = NULL;
     int rc = registry_resolve(a->n_pos > 1 ? a->pos[1] : a->model, &from, err);
+    const struct model_options options = {.pooling = a->pooling ? a->pooling : from.pooling};
     if (rc == 0)
-        rc = model_inspect(from.path, &m, err);
+        rc = model_inspect(from.path, &options, &m, err);
     if (rc == 0) {
         struct str out = {0};
         if (a->json || a->jsonl) {

@@ -104,7 +104,7 @@ int cmd_tokenize(const struct args *a, struct err *err)
     struct lines l = {0};
     int rc = registry_resolve(a->model, &from, err);
     if (rc == 0)
-        rc = tokenizer_open(from.path, &t, err);
+        rc = model_open_tokenizer(from.path, &t, err);
     if (rc == 0)
         rc = lines_open(a, &l, err);
     if (rc == 0)

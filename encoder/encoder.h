@@ -46,10 +46,16 @@ struct model_info {
 const struct model_info *model_info(const struct model *m);
 const struct tokenizer *model_tokenizer(const struct model *m);
 
-/* Looks at a folder without loading its weights (model show, model list): info->fingerprint is
- * filled too (it hashes the weights' file, so it reads it once; cached by the registry). The result
- * is freed with model_close. */
-int model_inspect(const char *dir, struct model **out, struct err *err) WARN_UNUSED;
+/* Looks at a folder without loading its weights (model show, doctor): info says what model_open
+ * with the same options (NULL: none) would. info->fingerprint is filled too (it hashes the weights'
+ * files, so it reads them once; remembered in the cache folder). The result is freed with
+ * model_close. */
+int model_inspect(const char *dir, const struct model_options *options, struct model **out,
+                  struct err *err) WARN_UNUSED;
+
+/* The tokenizer alone, from the folder where model_open looks for it; neither weights nor
+ * config.json need be there. Freed with tokenizer_free. */
+int model_open_tokenizer(const char *dir, struct tokenizer **out, struct err *err) WARN_UNUSED;
 
 struct encode_options {
     enum embed_role role;

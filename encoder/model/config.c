@@ -206,9 +206,8 @@ static int read_config_json(struct model_config *c, struct err *err)
     return rc;
 }
 
-/* modules.json names the encoder's own folder: "" as a rule, "0_Transformer" in old ones. */
-int config_read(struct model_config *c, const char *dir, const struct model_options *options,
-                struct err *err)
+/* Sets what the folder's path alone says. */
+static int config_begin(struct model_config *c, const char *dir, struct err *err)
 {
     *c = (struct model_config){0};
     if (!dir_exists(dir))
@@ -221,6 +220,25 @@ int config_read(struct model_config *c, const char *dir, const struct model_opti
     const char *slash = strrchr(c->dir, '/');
     c->name = slash && slash[1] ? slash + 1 : c->dir;
     c->encoder_dir = c->dir;
+    return 0;
+}
+
+/* modules.json names the encoder's own folder: "" as a rule, "0_Transformer" in old ones. */
+int config_find_encoder(struct model_config *c, const char *dir, struct err *err)
+{
+    if (config_begin(c, dir, err))
+        return -1;
+    if (config_read_modules(c, NULL, err) == 0)
+        return 0;
+    config_release(c);
+    return -1;
+}
+
+int config_read(struct model_config *c, const char *dir, const struct model_options *options,
+                struct err *err)
+{
+    if (config_begin(c, dir, err))
+        return -1;
     if (config_read_modules(c, options, err) || read_config_json(c, err) ||
         config_check_modules(c, options, err)) {
         config_release(c);

@@ -61,6 +61,8 @@ struct model_config {
  * settings and the position table; the caller lowers it by the tokenizer's own limit. */
 int config_read(struct model_config *c, const char *dir, const struct model_options *options,
                 struct err *err) WARN_UNUSED;
+/* Only as far as to know encoder_dir; config.json is not needed. */
+int config_find_encoder(struct model_config *c, const char *dir, struct err *err) WARN_UNUSED;
 void config_release(struct model_config *c);
 
 /* The two halves of modules.c. The first reads modules.json and what belongs to it, and finds the

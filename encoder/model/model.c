@@ -178,12 +178,24 @@ int model_open(const char *dir, const struct model_options *options, struct mode
     return 0;
 }
 
-int model_inspect(const char *dir, struct model **out, struct err *err)
+int model_open_tokenizer(const char *dir, struct tokenizer **out, struct err *err)
+{
+    struct model_config c;
+    struct err ignored = {0};
+    if (config_find_encoder(&c, dir, &ignored)) /* modules for which there is a tokenizer only */
+        return tokenizer_open(dir, out, err);
+    const int rc = tokenizer_open(c.encoder_dir, out, err);
+    config_release(&c);
+    return rc;
+}
+
+int model_inspect(const char *dir, const struct model_options *options, struct model **out,
+                  struct err *err)
 {
     struct model *m = xcalloc(1, sizeof *m);
     struct hash128 weights;
     *out = NULL;
-    if (open_description(m, dir, NULL, &weights, err) ||
+    if (open_description(m, dir, options, &weights, err) ||
         weight_sources_count(&m->sources, &m->info.parameters, err)) {
         model_close(m);
         return err_wrap(err, "cannot open the model '%s'", dir);

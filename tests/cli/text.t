@@ -14,6 +14,13 @@ Tokenize: ids, tokens, byte offsets; special-token strings are plain text.
   semsearch: standard input, line 1: expected two texts with one TAB between
   [2]
 
+The encoder and its tokenizer may lie in a folder of the model's.
+
+  $ mkdir -p old/0_Transformer && cp -r "$SRC"/tests/data/models/tiny/*_Pooling old && cp "$SRC"/tests/data/models/tiny/*.* old/0_Transformer
+  $ sed 's/"path": ""/"path": "0_Transformer"/' old/0_Transformer/modules.json > old/modules.json
+  $ printf 'Ab c\n' | semsearch tokenize --model old | cut -c 1-36
+  {"schema":1,"ids":[2,43,84,45,3],"to
+
 Embed: blank lines are texts, a last line without an end counts, nothing in gives nothing out.
 
   $ printf 'a\n\nb' | semsearch embed | wc -l
@@ -86,6 +93,15 @@ Models.
   [2]
   $ semsearch model add "$SRC/tests/data/models/tiny" --name second
   added second
+  $ semsearch model show second --json | grep -o '"pooling":"[a-z]*"'
+  "pooling":"mean"
+  $ mkdir plain && cp "$SRC"/tests/data/models/tiny/*.* plain && rm plain/modules.json
+  $ semsearch model add plain --pooling cls
+  added plain
+  $ semsearch model show plain --json | grep -o '"pooling":"[a-z]*"'
+  "pooling":"cls"
+  $ semsearch model remove plain
+  removed plain
   $ semsearch model default second
   default is now second
   $ semsearch model add "$SRC/tests/data/models/tiny" --name 'a/b'

@@ -322,7 +322,7 @@ static void test_info(void **state)
 {
     (void)state;
     struct model *m, *seen;
-    assert_int_equal(model_inspect(MODELS "bert/", &seen, NULL), 0);
+    assert_int_equal(model_inspect(MODELS "bert/", NULL, &seen, NULL), 0);
     m = open_or_fail(MODELS "bert", NULL);
     for (int i = 0; i < 2; i++) {
         const struct model_info *f = model_info(i ? m : seen);
@@ -487,7 +487,7 @@ static void fingerprint_of(const char *folder, char out[33])
 {
     struct model *m;
     struct err e = {0};
-    if (model_inspect(folder, &m, &e))
+    if (model_inspect(folder, NULL, &m, &e))
         fail_msg("%s", e.msg);
     strcpy(out, model_info(m)->fingerprint);
     model_close(m);
