@@ -91,7 +91,7 @@ int engine_of_index(const struct args *a, struct store *s, struct engine *e, str
     else if (!model)
         model = name;
     rc = engine_open(&with, model, e, err);
-    if (rc && model != a->model && err->kind == ERR_NOT_FOUND && open_twin(a, fingerprint, e)) {
+    if (rc && model != a->model && err->kind == ERR_NOT_FOUND && open_twin(&with, fingerprint, e)) {
         *err = (struct err){0};
         rc = 0;
         goto out;

@@ -204,3 +204,10 @@ Such an index is of these folders only, until another one is named; it can be mo
   semsearch: the folder of this index, '*/a', is gone (glob)
     put it back (searching works meanwhile), or make a new index of it
   [2]
+
+When the folder of an index's model has moved, a registered model of the same numbers serves, pooled as that index is.
+
+  $ mkdir ../moved && cd ../moved && mkdir was docs && cp "$SRC"/tests/data/models/tiny/*.* was && rm was/modules.json && echo bread > docs/1.txt
+  $ semsearch index --model was --pooling cls docs > /dev/null && mv was now && semsearch model add now && cd docs && semsearch query --mode vector --paths bread
+  added now
+  1.txt
