@@ -183,22 +183,26 @@ int store_delete(struct store *s, int64_t id, struct err *err)
 
 /* ---- putting ---- */
 
-/* 1 with *id set: the vector of that hash is there. */
-static int vector_find(struct store *s, struct hash128 hash, int64_t *id, struct err *err)
+/* 1 with *id set: the vector of that hash is there; *sound: and its row agrees with its sum. */
+static int vector_find(struct store *s, struct hash128 hash, int64_t *id, bool *sound,
+                       struct err *err)
 {
     sqlite3_stmt *q = db_query(s, Q_VECTOR_BY_HASH, err);
     if (!q)
         return -1;
     bind_blob(q, 1, hash.b, sizeof hash.b);
     const int rc = db_step(s, q, err);
-    if (rc == 1)
+    if (rc == 1) {
         *id = sqlite3_column_int64(q, 0);
+        *sound =
+            sqlite3_column_int64(q, 3) == sum_vector(s, *id, column_span(q, 1), column_span(q, 2));
+    }
     db_done(q);
     return rc;
 }
 
-static int vector_insert(struct store *s, struct hash128 hash, const uint16_t *v, int dim,
-                         int64_t *id, struct err *err)
+static int vector_write(struct store *s, int64_t id, struct hash128 hash, const uint16_t *v,
+                        int dim, struct err *err)
 {
     if (s->now.dim == 0)
         s->now.dim = dim;
@@ -210,13 +214,18 @@ static int vector_insert(struct store *s, struct hash128 hash, const uint16_t *v
     if (!q)
         return -1;
     const struct span data = {(const char *)v, (size_t)dim * sizeof *v};
-    *id = s->now.next_vector;
-    sqlite3_bind_int64(q, 1, *id);
+    sqlite3_bind_int64(q, 1, id);
     bind_blob(q, 2, hash.b, sizeof hash.b);
     bind_blob(q, 3, data.p, data.n);
-    sqlite3_bind_int64(q, 4,
-                       sum_vector(s, *id, (struct span){(char *)hash.b, sizeof hash.b}, data));
-    if (db_finish(s, q, err))
+    sqlite3_bind_int64(q, 4, sum_vector(s, id, (struct span){(char *)hash.b, sizeof hash.b}, data));
+    return db_finish(s, q, err);
+}
+
+static int vector_insert(struct store *s, struct hash128 hash, const uint16_t *v, int dim,
+                         int64_t *id, struct err *err)
+{
+    *id = s->now.next_vector;
+    if (vector_write(s, *id, hash, v, dim, err))
         return -1;
     s->now.next_vector++;
     s->now.vectors++;
@@ -233,12 +242,18 @@ static int put_chunk(struct store *s, const struct doc_row *of, struct store_chu
     const char *problem = chunk_problem(&r, of);
     if (problem)
         return err_set(err, "cannot store passage %d of '%s': %s", ord, of->d.path, problem);
-    const int found = vector_find(s, c->embed_hash, &r.vector, err);
+    bool sound = true;
+    const int found = vector_find(s, c->embed_hash, &r.vector, &sound, err);
     if (found < 0)
         return -1;
     if (!found && !vector)
         return err_set(err, "cannot store passage %d of '%s': it has no vector", ord, of->d.path);
     if (!found && vector_insert(s, c->embed_hash, vector, dim, &r.vector, err))
+        return -1;
+    /* A damaged one is mended in its place, for all passages that share it. */
+    if (!sound && vector &&
+        (delete_by_id(s, Q_VECTOR_DELETE, r.vector, err) ||
+         vector_write(s, r.vector, c->embed_hash, vector, dim, err)))
         return -1;
     return chunk_write(s, &r, err);
 }

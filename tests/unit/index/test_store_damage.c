@@ -244,6 +244,46 @@ static void explains_what_is_no_index(void **state)
     assert_int_equal(repair_and_count_lost("junk"), N_DOCS);
 }
 
+/* A damaged vector is not kept when the same passage is put with its vector once more. */
+static void a_vector_put_again_mends_a_damaged_one(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct store *s;
+    struct store_doc d;
+    struct store_chunk *chunk;
+    size_t n;
+    uint16_t v[SAMPLE_DIM];
+    char *path = sample_path(7), *copy = xmalloc(ground.sound.n), first[1024];
+    place(ground.sound.p, ground.sound.n);
+    must(store_open(ground.dir, STORE_READ, NULL, &s, &err), &err, "open");
+    assert_int_equal(store_doc_by_path(s, path, &d, &err), 1);
+    must(store_chunks_of(s, d.id, &chunk, &n, &err), &err, "chunks");
+    assert_true(n > 0);
+    const struct hash128 hash = chunk[0].embed_hash;
+    assert_int_equal(store_vector(s, hash, v, SAMPLE_DIM, &err), 1);
+    store_close(s);
+    memcpy(copy, ground.sound.p, ground.sound.n);
+    char *at = memmem(copy, ground.sound.n, v, sizeof v);
+    assert_non_null(at);
+    at[5] ^= 1;
+    place(copy, ground.sound.n);
+    must(store_open(ground.dir, STORE_WRITE, NULL, &s, &err), &err, "open");
+    assert_int_equal(store_vector(s, hash, v, SAMPLE_DIM, &err), -1);
+    assert_int_equal(err.kind, ERR_CORRUPT);
+    must(sample_put(s, 7, 1, &err), &err, "put");
+    assert_int_equal(store_vector(s, hash, v, SAMPLE_DIM, &err), 1);
+    if (sample_verify(s, first, &err) != 0)
+        fail_msg("%s", first);
+    store_close(s);
+    for (size_t i = 0; i < n; i++)
+        store_chunk_release(&chunk[i]);
+    free(chunk);
+    store_doc_release(&d);
+    free(path);
+    free(copy);
+}
+
 /* user_version and application_id are big-endian at bytes 60 and 68 of the file. */
 static void refuses_other_formats(void **state)
 {
@@ -301,9 +341,13 @@ static void starts_anew_beside_an_old_wal(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finds_any_flipped_byte),   cmocka_unit_test(survives_a_page_of_garbage),
-        cmocka_unit_test(survives_being_cut_short), cmocka_unit_test(explains_what_is_no_index),
-        cmocka_unit_test(refuses_other_formats),    cmocka_unit_test(starts_anew_beside_an_old_wal),
+        cmocka_unit_test(finds_any_flipped_byte),
+        cmocka_unit_test(survives_a_page_of_garbage),
+        cmocka_unit_test(survives_being_cut_short),
+        cmocka_unit_test(explains_what_is_no_index),
+        cmocka_unit_test(refuses_other_formats),
+        cmocka_unit_test(starts_anew_beside_an_old_wal),
+        cmocka_unit_test(a_vector_put_again_mends_a_damaged_one),
     };
     return cmocka_run_group_tests(tests, build, clear);
 }
