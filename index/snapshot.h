@@ -30,7 +30,8 @@ void snapshot_close(struct snapshot *s);
 
 /* Writes new cache files when the present ones are missing, broken or so stale that queries suffer
  * (`force`: always), and tells the store to forget removed ids. Needs a store opened for writing.
- * ann: "auto" (by count), "flat", "hnsw". */
+ * ann: "auto" (by count), "flat", "hnsw", or "present": a graph that still fits stays, none is
+ * built. */
 int snapshot_build(struct store *s, const char *fingerprint, int dim, const char *ann, bool force,
                    const struct progress_sink *sink, struct err *err) WARN_UNUSED;
 

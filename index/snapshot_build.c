@@ -73,19 +73,20 @@ static int write_image(const struct build *b, const char *name, const struct ima
 /* Makes the graph file what the wished kind needs over this base. */
 static int write_graph(const struct build *b, const struct image *base, bool force, struct err *err)
 {
-    const struct ann_kind *kind = ann_choose(b->ann, base->n);
+    const bool keep = strcmp(b->ann, "present") == 0;
+    const struct ann_kind *kind = keep ? &ann_flat : ann_choose(b->ann, base->n);
     if (!kind)
         return err_kind_set(err, ERR_USAGE, "no vector index of kind '%s'", b->ann);
-    if (!kind->build || base->n == 0) {
-        drop_file(b, "graph");
-        return 0;
-    }
     struct graph present;
-    if (!force && graph_open(b->s, base, &present, NULL) == 0) {
-        const bool same = present.kind == kind;
+    if (!force && (keep || kind->build) && graph_open(b->s, base, &present, NULL) == 0) {
+        const bool same = keep || present.kind == kind;
         graph_close(&present);
         if (same)
             return 0;
+    }
+    if (!kind->build || base->n == 0) {
+        drop_file(b, "graph");
+        return 0;
     }
     struct cache_stamp stamp = base->file.stamp;
     stamp.base = base->file.stamp.id;

@@ -265,7 +265,7 @@ static int derive(struct update *u, struct err *err)
                     (counts.chunks && search_calibrate(u->s, u->embedder, err))))
         return -1;
     /* a run that its time limit ended leaves the costly graph to the one that completes */
-    const char *ann = u->report->complete ? "auto" : "flat";
+    const char *ann = u->report->complete ? "auto" : "present";
     if (snapshot_build(u->s, u->fingerprint, u->embedder->dim, ann, false, u->sink, err))
         return -1;
     return changed ? store_meta_set(u->s, "finished", now, err) : 0;

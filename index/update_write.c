@@ -445,7 +445,7 @@ static void keep_searchable(struct update *u)
     if (u->options->dry_run || since < SEARCHABLE_CHUNKS || since < u->built_at / 2)
         return;
     u->built_at = u->report->chunks;
-    if (snapshot_build(u->s, u->fingerprint, u->embedder->dim, "flat", false, NULL, &ignored))
+    if (snapshot_build(u->s, u->fingerprint, u->embedder->dim, "present", false, NULL, &ignored))
         return;
 }
 
