@@ -21,7 +21,7 @@ static bool same_content(const struct check *c, const struct known *k, const cha
     const int fd = walk_open(c->root_fd, path, O_RDONLY);
     if (fd < 0)
         return false;
-    const bool same = content_hash(fd, &h) == 0 && hash_equal(h, k->content);
+    const bool same = content_hash(fd, NULL, &h) == 0 && hash_equal(h, k->content);
     close(fd);
     return same;
 }

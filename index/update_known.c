@@ -2,6 +2,7 @@
  * 130 bytes a file, paths as 128-bit hashes. Also the small types that both threads use. */
 #include "index/update_parts.h"
 
+#include "src/base/clock.h"
 #include "src/base/mem.h"
 
 #include <stdlib.h>
@@ -17,8 +18,8 @@ struct file_stamp stamp_of(const struct stat *st)
 {
     return (struct file_stamp){
         .size = st->st_size,
-        .mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
-        .ctime_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec,
+        .mtime_ns = time_ns(st->st_mtim.tv_sec, st->st_mtim.tv_nsec),
+        .ctime_ns = time_ns(st->st_ctim.tv_sec, st->st_ctim.tv_nsec),
         .inode = (int64_t)st->st_ino,
     };
 }

@@ -156,8 +156,8 @@ void *reader_main(void *update);             /* the reading thread */
 int writer_run(struct update *u, struct err *err) WARN_UNUSED;
 void update_failed(struct update *u, const char *path, const char *reason, const char *hint);
 
-/* One pass over a file: its content hash and a stamp that was true for the whole of it. 0, or -1
- * with errno. */
-int content_hash(int fd, struct hash128 *out);
+/* One pass over a file. 0, or -1 with errno: ECANCELED when the program is to stop or, with u, the
+ * run's time limit has passed. */
+int content_hash(int fd, const struct update *u, struct hash128 *out);
 
 #endif

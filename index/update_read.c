@@ -7,9 +7,9 @@
  *
  * A file may change while it is read. The stamp is taken before and after; when they differ it is
  * read once more, and if it still moves, what was read is indexed under a stamp that no file can
- * have, so that the next run looks again. The same is done for a file changed less than 50 ms ago:
- * file systems' clocks tick coarsely, and a later change within the tick would leave the stamp as
- * it is.
+ * have, so that the next run looks again. The same is done for a file changed less than 50 ms
+ * before: file systems' clocks tick coarsely, and a later change within the tick would leave the
+ * stamp as it is.
  */
 #include "index/update_parts.h"
 
@@ -33,7 +33,7 @@ struct reader {
     struct extractor *x;
 };
 
-int content_hash(int fd, struct hash128 *out)
+int content_hash(int fd, const struct update *u, struct hash128 *out)
 {
     struct hasher *h = hasher_new();
     char *buffer = xmalloc(HASH_BUFFER);
@@ -43,6 +43,11 @@ int content_hash(int fd, struct hash128 *out)
         if (n > 0) {
             hasher_add(h, buffer, (size_t)n);
             at += n;
+        }
+        if (stop_requested() || (u && update_expired(u))) {
+            errno = ECANCELED;
+            n = -1;
+            break;
         }
     }
     const int saved = errno;
@@ -110,15 +115,14 @@ static int send_known(struct update *u, enum item_kind kind, const char *path,
 
 /* ---- one file ---- */
 
-/* The stamp to store: as it is, or one that the next run takes for a change. */
-static struct file_stamp settled(struct file_stamp s, bool moving)
+/* Was the file changed so lately that a change to come may leave its stamp as it is? Asked before
+ * the reading begins: that may take longer than RACY_NS. */
+static bool is_racy(const struct file_stamp *s)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    const int64_t age = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec - s.ctime_ns;
-    if (moving || (age > -RACY_NS && age < RACY_NS))
-        s.ctime_ns = 0;
-    return s;
+    const int64_t ns = time_ns(now.tv_sec, now.tv_nsec);
+    return s->ctime_ns > ns - RACY_NS && s->ctime_ns < ns + RACY_NS;
 }
 
 static bool fd_stamp(int fd, struct file_stamp *out)
@@ -171,6 +175,7 @@ struct reading {
     struct known *copy; /* a document to take it from */
     bool same;          /* the content that is already known at this path */
     bool extracted;
+    bool unsettled; /* to be stored under a stamp that the next run takes for a change */
     struct extract_result result;
 };
 
@@ -179,8 +184,14 @@ static int read_once(struct reader *r, int fd, const char *path, const struct kn
                      struct reading *out, struct err *err)
 {
     const bool force = r->u->options->force;
-    if (!fd_stamp(fd, &out->stamp) || content_hash(fd, &out->content))
+    if (!fd_stamp(fd, &out->stamp))
         return -2;
+    out->unsettled = is_racy(&out->stamp);
+    if (content_hash(fd, r->u, &out->content)) {
+        if (stop_requested())
+            return err_kind_set(err, ERR_STOPPED, "stopped");
+        return errno == ECANCELED ? WALK_ENDED : -2;
+    }
     out->same = k && !force && !k->retry && k->version == extract_version() &&
                 hash_equal(out->content, k->content) && (k->usable || k->state != DOC_INDEXED);
     out->copy =
@@ -194,9 +205,11 @@ static int read_once(struct reader *r, int fd, const char *path, const struct kn
 }
 
 static int send_reading(struct reader *r, struct known *k, const char *path, struct reading *g,
-                        bool moving, struct err *err)
+                        struct err *err)
 {
-    const struct file_stamp stamp = settled(g->stamp, moving);
+    struct file_stamp stamp = g->stamp;
+    if (g->unsettled)
+        stamp.ctime_ns = 0;
     if (g->same)
         return send_known(r->u, ITEM_TOUCH, path, k, &stamp);
     if (g->copy) {
@@ -247,12 +260,13 @@ static int read_file(struct reader *r, struct known *k, const struct walk_entry 
         if (!moving)
             break;
     }
+    g.unsettled |= moving;
     if (rc == -2)
         rc = send_unreadable(r->u, k, e->path, &met);
     else if (!rc && g.extracted && g.result.state != EXTRACT_OK && update_expired(r->u))
         rc = WALK_ENDED; /* the extractor ran into the run's limit, not into its own */
     else if (!rc)
-        rc = send_reading(r, k, e->path, &g, moving, err);
+        rc = send_reading(r, k, e->path, &g, err);
     extract_result_release(&g.result);
     close(fd);
     return rc;

@@ -41,9 +41,7 @@ static int valid_fields(const struct tm *t)
            t->tm_hour < 24 && t->tm_min >= 0 && t->tm_min < 60 && t->tm_sec >= 0 && t->tm_sec <= 60;
 }
 
-/* seconds * 1e9 + ns, held at the ends of int64 (years 1677 and 2262): a date far away still
- * compares right. */
-static int64_t to_ns(int64_t seconds, int64_t ns)
+int64_t time_ns(int64_t seconds, int64_t ns)
 {
     int64_t out;
     if (__builtin_mul_overflow(seconds, 1000000000, &out) || __builtin_add_overflow(out, ns, &out))
@@ -66,7 +64,7 @@ int time_parse(const char *text, int end, int64_t *ns, struct err *err)
         if (end) /* midnight of the next day, less one nanosecond: right on days of 23 or 25 hours
                     too */
             t.tm_mday++;
-        *ns = to_ns((int64_t)mktime(&t), end ? -1 : 0);
+        *ns = time_ns((int64_t)mktime(&t), end ? -1 : 0);
         return 0;
     }
     int n = 0;
@@ -87,6 +85,6 @@ int time_parse(const char *text, int end, int64_t *ns, struct err *err)
              (sign != '+' && sign != '-') || hours > 23 || minutes > 59)
         return bad_date(text, err);
     const int64_t offset = (hours * 60 + minutes) * 60 * (sign == '-' ? -1 : sign == '+' ? 1 : 0);
-    *ns = to_ns((int64_t)timegm(&t) - offset, frac);
+    *ns = time_ns((int64_t)timegm(&t) - offset, frac);
     return 0;
 }

@@ -8,6 +8,10 @@
 
 double clock_ms(void); /* monotonic, milliseconds, for differences only */
 
+/* seconds * 1e9 + ns, held at the ends of int64 (years 1677 and 2262): a date far away still
+ * compares right. */
+int64_t time_ns(int64_t seconds, int64_t ns);
+
 /* Nanoseconds since 1970 as "2026-03-01T12:00:00Z" (seconds, UTC). */
 void time_rfc3339(int64_t ns, char out[32]);
 

@@ -455,6 +455,79 @@ static void time_limit_inside_a_file(void **state)
     assert_int_equal(f->r.tokens, tokens);
 }
 
+/* Reading a file to compare it may itself take longer than the limit. */
+static void time_limit_inside_a_hash(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    tempdir_write(f->root, "a.txt", "short");
+    char *path = path_join(f->root, "huge");
+    const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(ftruncate(fd, (off_t)1 << 38), 0); /* a hole of minutes */
+    close(fd);
+    f->o.walk.max_file_size = INT64_MAX;
+    f->o.time_limit_s = 1;
+    const double start = clock_ms();
+    assert_int_equal(run(f, &err), 0);
+    assert_true(clock_ms() - start < 6000);
+    assert_false(f->r.complete);
+    assert_int_equal(f->r.failed, 0);
+    assert_int_equal(f->r.indexed, 1);
+    assert_int_equal(unlink(path), 0);
+    free(path);
+}
+
+static struct file_stamp stored_stamp(struct fixture *f, const char *path)
+{
+    struct store *s;
+    struct err err = {0};
+    struct store_doc d;
+    assert_int_equal(store_open(f->dir, STORE_READ, NULL, &s, &err), 0);
+    assert_int_equal(store_doc_by_path(s, path, &d, &err), 1);
+    const struct file_stamp stamp = d.stamp;
+    store_doc_release(&d);
+    store_close(s);
+    return stamp;
+}
+
+/* A change while a fresh file is read may leave its stamp: that the reading took longer than stamps
+ * need to settle must not make it trusted. */
+static void slow_reading_of_a_fresh_file(void **state)
+{
+    struct fixture *f = *state;
+    struct str s = {0};
+    struct err err = {0};
+    int64_t ctime_ns = 1;
+    for (int i = 0; i < 20000; i++)
+        str_puts(&s, i % 10 ? "<p>one and the same sentence.\n" : "<ul><li>item</ul>\n");
+    tempdir_write(f->root, "a.txt", "the index is made before");
+    settle(f);
+    for (int i = 0; i < 20 && ctime_ns; i++) { /* a busy machine may begin too late */
+        str_printf(&s, "<p>version %d", i);
+        tempdir_write(f->root, "page.html", s.p);
+        assert_int_equal(run(f, &err), 0);
+        ctime_ns = stored_stamp(f, "page.html").ctime_ns;
+    }
+    assert_int_equal(ctime_ns, 0);
+    str_release(&s);
+}
+
+/* Years past 2262 do not fit int64 nanoseconds. */
+static void times_far_away(void **state)
+{
+    struct fixture *f = *state;
+    struct stat st;
+    tempdir_write(f->root, "a.txt", "from another age");
+    char *path = path_join(f->root, "a.txt");
+    const struct timespec far[2] = {{12000000000, 0}, {12000000000, 0}}; /* the year 2350 */
+    if (utimensat(AT_FDCWD, path, far, 0) == 0 && stat(path, &st) == 0 &&
+        st.st_mtim.tv_sec == far[1].tv_sec) {
+        expect(f, 1, 0, 0, 0, 0);
+        assert_true(stored_stamp(f, "a.txt").mtime_ns == INT64_MAX);
+    }
+    free(path);
+}
+
 static void failing_embedder(void **state)
 {
     struct fixture *f = *state;
@@ -554,6 +627,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(another_model, setup, teardown),
         cmocka_unit_test_setup_teardown(time_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(time_limit_inside_a_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(time_limit_inside_a_hash, setup, teardown),
+        cmocka_unit_test_setup_teardown(slow_reading_of_a_fresh_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(times_far_away, setup, teardown),
         cmocka_unit_test_setup_teardown(failing_embedder, setup, teardown),
         cmocka_unit_test_setup_teardown(killed_in_mid_run, setup, teardown),
         cmocka_unit_test_setup_teardown(index_inside_the_root, setup, teardown),
