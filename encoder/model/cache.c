@@ -29,7 +29,7 @@ struct header {
     uint64_t file_bytes, data_offset, data_floats;
     int64_t parameters;
     uint64_t data_hash, head_hash;
-    uint32_t verified, unused; /* 1 once a reader has checked data_hash */
+    uint32_t verified, unused; /* checked_mark() once a reader has checked data_hash */
 };
 
 static const char magic[8] = {'s', 's', 'p', 'a', 'c', 'k', 'e', 'd'};
@@ -189,16 +189,25 @@ static bool header_fits(const struct map *m, struct hash128 key, int n_params)
     return head_hash(&h, (const struct placement *)(m->p + sizeof h)) == h.head_hash;
 }
 
+/* What says that this very file was checked: a copy, which may have gone wrong, is checked again.
+ * Never 0. */
+static uint32_t checked_mark(const struct header *h, const char *path)
+{
+    struct stat st;
+    const uint64_t inode = stat(path, &st) == 0 ? (uint64_t)st.st_ino : 0;
+    return (uint32_t)hash64_seed(&inode, sizeof inode, h->head_hash) | 1;
+}
+
 /* The first reader checks all of the data and says so in the file; one that may not write there
  * checks again next time. */
 static bool data_good(const struct map *m, const char *path)
 {
     const struct header *h = (const struct header *)m->p;
-    if (h->verified)
+    const uint32_t yes = checked_mark(h, path);
+    if (h->verified == yes)
         return true;
     if (hash64(m->p + h->data_offset, h->data_floats * sizeof(float)) != h->data_hash)
         return false;
-    const uint32_t yes = 1;
     const int fd = open(path, O_WRONLY | O_CLOEXEC);
     if (fd >= 0) {
         if (pwrite(fd, &yes, sizeof yes, offsetof(struct header, verified)) != sizeof yes)

@@ -11,7 +11,8 @@
  *   KEY.packed   the image of load.h, KEY being a hash of the content, the parameter list and the
  *                layout of this CPU's kernels
  * An image is trusted after its header's hash, its size and its key match; the hash over all of it
- * is checked once, by the first process that maps it, which then marks it so.
+ * is checked once, by the first process that maps it, which then marks it so; the mark does not
+ * hold for a copy of the file.
  */
 #ifndef SEMSEARCH_ENCODER_MODEL_CACHE_H
 #define SEMSEARCH_ENCODER_MODEL_CACHE_H

@@ -604,6 +604,18 @@ static void test_cache(void **state)
         embed_one(MODELS "bert", again, &mapped); /* and it was mended */
         assert_true(mapped);
     }
+    /* nor is a damaged copy of one that was checked */
+    char copy[512], command[1200];
+    snprintf(copy, sizeof copy, "%s/copy", dir);
+    snprintf(command, sizeof command, "cp %s %s", cache_file(".packed"), copy);
+    assert_int_equal(system(command), 0);
+    const int at = open(copy, O_RDWR);
+    assert_int_equal(pwrite(at, "damaged", 7, st.st_size - 100), 7);
+    close(at);
+    assert_int_equal(rename(copy, cache_file(".packed")), 0);
+    embed_one(MODELS "bert", again, &mapped);
+    assert_false(mapped);
+    assert_memory_equal(first, again, sizeof first);
     /* the same for the tokenizer's tables */
     for (int i = 0; i < 4; i++) {
         const int fd = open(cache_file(".tokenizer"), O_RDWR);
