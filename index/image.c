@@ -38,6 +38,10 @@ static int add_row(void *ctx, const struct store_row *row, struct err *err)
         return err_kind_set(err, ERR_STOPPED, "stopped while building the search index");
     if (s->n == UINT32_MAX)
         return err_kind_set(err, ERR_LIMIT, "more passages than an index can hold");
+    if (row->dim != (size_t)s->source->stamp.dim)
+        return err_kind_set(err, ERR_INCOMPATIBLE,
+                            "the index has vectors of %zu numbers; %d were asked for", row->dim,
+                            (int)s->source->stamp.dim);
     VEC_GROW(s->chunk, s->n, s->cap_chunk);
     VEC_GROW(s->doc, s->n, s->cap_doc);
     s->chunk[s->n] = row->chunk_id;

@@ -82,15 +82,11 @@ static void pass_rows(struct verify *v, int64_t chunk)
     }
 }
 
-static bool same_vector(const struct image *m, int64_t row, const uint16_t *vector)
+static bool same_vector(const struct image *m, int64_t row, const struct store_row *stored)
 {
+    const size_t dim = (size_t)m->vec.dim;
     const uint16_t *own = m->vec.f16 + row * m->vec.dim;
-    if (vector)
-        return memcmp(own, vector, (size_t)m->vec.dim * sizeof *own) == 0;
-    for (int i = 0; i < m->vec.dim; i++)
-        if (own[i])
-            return false;
-    return true;
+    return stored->dim == dim && memcmp(own, stored->vector, dim * sizeof *own) == 0;
 }
 
 static int check_row(void *ctx, const struct store_row *row, struct err *err)
@@ -107,7 +103,7 @@ static int check_row(void *ctx, const struct store_row *row, struct err *err)
     }
     if (m->doc[v->row] != row->doc_id)
         tell_row(v, row->chunk_id, "is of another document");
-    if (!same_vector(m, v->row, row->vector))
+    if (!same_vector(m, v->row, row))
         tell_row(v, row->chunk_id, "has another vector");
     v->row++;
     return 0;

@@ -170,7 +170,7 @@ static int sample_row(void *ctx, const struct store_row *r, struct err *err)
 {
     struct sample *s = ctx;
     (void)err;
-    if (s->row++ % s->stride == 0 && s->n < SAMPLE_MAX && r->vector) {
+    if (s->row++ % s->stride == 0 && s->n < SAMPLE_MAX && r->dim == (size_t)s->dim) {
         kern.f16_to_f32(s->vector + s->n * (size_t)s->dim, r->vector, (size_t)s->dim);
         s->doc[s->n++] = r->doc_id;
     }

@@ -237,7 +237,8 @@ static int give_row(struct store *s, struct cursor *c, const struct chunk_row *r
                                 .heading = span_of(r->c.heading),
                                 .title = span_of(c->doc.d.title),
                                 .path = span_of(c->doc.d.path),
-                                .vector = (const uint16_t *)(const void *)data.p};
+                                .vector = (const uint16_t *)(const void *)data.p,
+                                .dim = data.n / sizeof(uint16_t)};
         if (want_text)
             row.text = span_sub(str_view(&c->text), (size_t)r->c.start, (size_t)r->c.end);
         rc = fn(ctx, &row, err);

@@ -164,6 +164,7 @@ struct store_row {
     int64_t chunk_id, doc_id;
     struct span text, heading, title, path;
     const uint16_t *vector; /* [dim] f16 */
+    size_t dim;             /* as stored: to be compared before `vector` is read */
 };
 int store_each_row(struct store *s, int64_t after, bool want_text,
                    int (*fn)(void *ctx, const struct store_row *row, struct err *err), void *ctx,

@@ -498,6 +498,20 @@ static void readers_beside_a_writer(void **state)
 }
 
 /* Every byte of every file may be wrong: nothing crashes, answers stay in range, verify tells. */
+/* Vectors shorter than the dimension that was asked for are not read past their ends. */
+static void refuses_another_dimension(void **state)
+{
+    struct ground *g = *state;
+    put(g->s, 1, 0, 3);
+    struct snapshot *shot = NULL;
+    struct err why = {0};
+    assert_int_equal(snapshot_open(g->s, print, 4096, &shot, &why), -1);
+    assert_int_equal(why.kind, ERR_INCOMPATIBLE);
+    assert_null(shot);
+    build(g->s, "flat", false);
+    assert_int_equal(verify(g->s), 0);
+}
+
 static void survives_damage_to(struct ground *g, const char *name, size_t step)
 {
     char *path = path_join(g->dir, name);
@@ -568,6 +582,7 @@ int main(void)
         T(an_empty_index_is_an_index),
         T(a_kill_leaves_a_sound_cache),
         T(readers_beside_a_writer),
+        T(refuses_another_dimension),
         T(survives_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
