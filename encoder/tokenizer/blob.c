@@ -8,7 +8,7 @@
 
 enum { ALIGN = 64, LONGEST_PROBE = 4096, BYTE_ORDER_MARK = 0x01020304 };
 
-static const char magic[8] = {'S', 'S', 'T', 'O', 'K', 'E', 'N', '1'};
+static const char magic[8] = {'S', 'S', 'T', 'O', 'K', 'E', 'N', '2'};
 
 /* Where the arrays of a blob lie. */
 struct layout {
@@ -97,6 +97,8 @@ static struct hash128 fingerprint_of(const struct tokenizer *t)
         hasher_add(h, part, n);
     }
     hasher_text(h, (struct span){t->pool, t->h->n_pool});
+    if (t->h->unmatched)
+        hasher_int(h, t->h->unmatched);
     return hasher_finish(h);
 }
 
@@ -297,6 +299,8 @@ int blob_build(const struct token_spec *spec, struct span *token, uint32_t n_ids
         struct tokenizer *t = NULL;
         struct blob_header h = {.byte_order = BYTE_ORDER_MARK, .n_ids = n_ids, .spec = *spec};
         memcpy(h.magic, magic, sizeof magic);
+        if (unmatched && memchr(unmatched, 1, n_ids))
+            h.unmatched = (uint32_t)hash64(unmatched, n_ids) | 1;
         if (measure(&h, &from, err) != 0 || allocate(&h, &t, err) != 0)
             return -1;
         copy_texts(t, token);

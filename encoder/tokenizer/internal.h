@@ -79,6 +79,8 @@ struct blob_header {
     uint32_t n_ids, n_pool;
     uint32_t slot_bits, filter_bits;
     uint32_t longest[2];          /* bytes of the longest token: at the start of a word, inside */
+    uint32_t unmatched;           /* a hash of the ids that no text gets; 0: every token matches */
+    uint32_t unused;              /* no padding: the header is saved as it lies */
     uint8_t reach[2][REACH_SIZE]; /* the same by a hash of the first two bytes; 255: or more */
     struct token_spec spec;
 };

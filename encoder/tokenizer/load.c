@@ -386,7 +386,8 @@ out:
     return rc;
 }
 
-/* One token a line, its number the id. Trailing white space does not belong to a token. */
+/* One token a line, its number the id. As in transformers, only the line's end (LF or CR LF) does
+ * not belong to the token. */
 static int read_lines(struct loader *l, struct span text)
 {
     struct span line;

@@ -233,6 +233,27 @@ static void test_wrong_folders(void **state)
     remove_folder(f);
 }
 
+/* The same texts and ids, but one that no text gets: other vectors, hence another fingerprint. */
+static void test_added_token_fingerprint(void **state)
+{
+    (void)state;
+    static const char *const json[2] = {
+        "{" NORMALIZER "," PRE_TOKENIZER "," MODEL("{\"[UNK]\":0,\"a\":1,\"b\":2}") "}",
+        "{\"added_tokens\":[{\"id\":2,\"content\":\"b\",\"special\":true}]," NORMALIZER
+        "," PRE_TOKENIZER "," MODEL("{\"[UNK]\":0,\"a\":1}") "}"};
+    struct tokenizer *t[2];
+    struct err err;
+    for (int i = 0; i < 2; i++) {
+        t[i] = from_json(json[i], &err);
+        if (!t[i])
+            fail_msg("%s", err.msg);
+    }
+    assert_int_equal(tokenizer_vocab_size(t[0]), tokenizer_vocab_size(t[1]));
+    assert_false(hash_equal(tokenizer_fingerprint(t[0]), tokenizer_fingerprint(t[1])));
+    tokenizer_free(t[0]);
+    tokenizer_free(t[1]);
+}
+
 /* transformers fills a map from the lines of vocab.txt: of two equal lines the later one counts. */
 static void test_repeated_line(void **state)
 {
@@ -294,6 +315,7 @@ static void test_damaged_blob(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_added_token_fingerprint),
         cmocka_unit_test(test_small_json),
         cmocka_unit_test(test_unknown_parts_are_named),
         cmocka_unit_test(test_wrong_json),
