@@ -17,7 +17,6 @@
 #include "index/ann/ann.h"
 #include "index/ann/hnsw_build.h"
 #include "src/base/mem.h"
-#include "src/base/thread.h"
 #include "src/kernels/kernels.h"
 
 #include <math.h>
@@ -47,7 +46,7 @@ static int hnsw_kind_build(const struct vectors *v, struct cache_writer *w,
                            const struct progress_sink *sink, struct err *err)
 {
     struct hnsw_graph g;
-    const struct hnsw_input in = {v->i8, v->scale, v->n, v->dim, thread_default_count()};
+    const struct hnsw_input in = {v->i8, v->scale, v->n, v->dim};
     if (hnsw_build(&in, sink, &g, err))
         return -1;
     const struct shape s = {.n = g.n,

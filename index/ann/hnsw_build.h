@@ -28,7 +28,7 @@ struct hnsw_input {
     const int8_t *i8; /* [n, dim] */
     const float *scale;
     int64_t n;
-    int dim, n_threads;
+    int dim;
 };
 
 /* Fails on memory, on more than 2^31 rows, or when asked to stop. */
