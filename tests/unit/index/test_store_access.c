@@ -130,16 +130,17 @@ static void *read_on(void *arg)
         struct store *s = open_or_die(c->dir, STORE_READ);
         for (int round = 0; round < 5 && !atomic_load(&c->stop); round++) {
             struct err err = {0};
-            struct store_counts before, after;
-            int64_t n = 0;
+            struct store_counts counts;
+            int64_t n = 0, before, after; /* generations: counts may change there and back */
             int found;
-            if (store_counts(s, &before, &err) || store_each_row(s, 0, true, count_row, &n, &err) ||
-                store_counts(s, &after, &err)) {
+            if (store_generation(s, &before, &err) || store_counts(s, &counts, &err) ||
+                store_each_row(s, 0, true, count_row, &n, &err) ||
+                store_generation(s, &after, &err)) {
                 fprintf(stderr, "reader: %s\n", err.msg);
                 atomic_fetch_add(&c->bad, 1);
-            } else if (before.chunks == after.chunks && n != before.chunks) {
+            } else if (before == after && n != counts.chunks) {
                 fprintf(stderr, "reader: %lld rows of %lld\n", (long long)n,
-                        (long long)before.chunks);
+                        (long long)counts.chunks);
                 atomic_fetch_add(&c->bad, 1);
             }
             const char *wrong = sample_compare(s, 1, 1, &found);
