@@ -24,8 +24,10 @@ struct param {
     char *name; /* canonical: "layer.0.qkv.weight" */
     enum param_kind kind;
     int rows, cols;
-    const float *x;           /* [rows, cols]; NULL for a matrix that was only kept packed */
-    float *dx;                /* its gradient, while training; else NULL */
+    const float *x; /* [rows, cols]; NULL for a matrix that was only kept packed */
+    float *w;       /* the same numbers while they are trained (fp32 masters); else NULL */
+    float *dx;      /* their gradient, [rows, cols], which every backward adds to; NULL:
+                       not trained, or frozen */
     struct packed_f32 packed; /* PARAM_MATRIX */
 };
 

@@ -31,11 +31,16 @@ struct batch {
     const int
         *start;      /* [n_seq + 1]: sequence s is tokens [start[s], start[s + 1]); none is empty */
     const int *skip; /* [n_seq] leading tokens that pooling leaves out; NULL: none */
+    const int *pick; /* [n_pick] tokens, rising, that tape_pick takes (the masked ones of an MLM) */
+    int n_pick;
+    const uint64_t *seq_key; /* [n_seq] what dropout knows a sequence by, so that its mask is the
+                                same in whatever batch and order it runs; NULL: 0, 1, 2, ... */
 };
 
 enum rows {
     ROWS_TOK,  /* one row a token */
     ROWS_SEQ,  /* one row a sequence */
+    ROWS_PICK, /* one row a picked token */
     ROWS_FIXED /* n_fixed rows, whatever the batch */
 };
 
@@ -113,7 +118,9 @@ struct tape {
     float *scratch; /* worker i's begins at scratch + i * scratch_floats */
     size_t scratch_floats;
     const struct batch *batch;
-    struct err err; /* the first failure while building */
+    uint64_t seed, step; /* of dropout's masks; the caller sets them before tape_forward */
+    int n_sites;         /* dropout places so far: each has masks of its own */
+    struct err err;      /* the first failure while building */
     bool failed;
 };
 
@@ -129,6 +136,15 @@ int tape_finish(struct tape *t, int out, struct err *err) WARN_UNUSED;
  * batch is larger than all before. Fails on memory. */
 int tape_bind(struct tape *t, const struct batch *b, struct err *err) WARN_UNUSED;
 void tape_forward(struct tape *t);
+
+/* Runs the list down. On entry slot[out].dx (and that of every other slot that the caller kept with
+ * tape_keep) holds the derivative of the loss by that slot; the gradients of the parameters are
+ * added to param->dx. The numbers do not depend on the number of threads. After tape_bind and
+ * tape_forward of the same batch. */
+void tape_backward(struct tape *t);
+/* Before tape_finish: a further slot that the caller reads after forward, and in a training tape
+ * writes the gradient of before backward (0 where it has none). */
+void tape_keep(struct tape *t, int slot);
 
 int tape_slot_rows(const struct slot *s, const struct batch *b);
 size_t tape_peak_bytes(const struct tape *t); /* most that any bind has needed */
@@ -158,6 +174,21 @@ int tape_norm(struct tape *t, const char *name, int x, float eps);
  * columns [h * d, (h + 1) * d) of each; the result [n_tok, hidden] has the heads in that order.
  * window < 0: every key, else keys with |i - j| <= window. */
 int tape_attention(struct tape *t, int qkv, int heads, int window);
+
+/* Training tapes only drop (elsewhere the value passes): every element is 0 with probability p,
+ * else x / (1 - p) (Srivastava et al. 2014, inverted). The mask is a function of (seed, step, site,
+ * sequence key, token, column): no state, no dependence on threads. p 0: nothing is appended. */
+int tape_dropout(struct tape *t, int x, float p);
+/* As tape_attention, its weights dropped with probability p in a training tape. */
+int tape_attention_dropout(struct tape *t, int qkv, int heads, int window, float p);
+
+/* [n_pick, cols(x)]: the rows of the batch's picked tokens. */
+int tape_pick(struct tape *t, int x);
+
+/* y = x T^T + b with the rows of a table as weights: the decoder of masked-language models, tied to
+ * the word embeddings (Press and Wolf 2017). table: a PARAM_TABLE [out, cols(x)]; bias: the whole
+ * name of a vector [out]. */
+int tape_linear_tied(struct tape *t, const char *table, const char *bias, int x, int out);
 
 /* [n_seq, n * cols(x)]: the chosen poolings of each sequence's rows, side by side in the given
  * order (definitions at their code, after sentence-transformers). */
