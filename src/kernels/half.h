@@ -56,4 +56,13 @@ static inline float bf16_value(uint16_t h)
     return float_of_bits((uint32_t)h << 16);
 }
 
+/* Rounds to nearest, ties to even; a NaN becomes quiet. */
+static inline uint16_t bf16_bits(float f)
+{
+    const uint32_t bits = bits_of_float(f);
+    if ((bits & 0x7fffffffU) > 0x7f800000U)
+        return (uint16_t)(bits >> 16 | 0x40U);
+    return (uint16_t)((bits + 0x7fffU + (bits >> 16 & 1U)) >> 16);
+}
+
 #endif

@@ -8,14 +8,15 @@
  *  - no -ffast-math; FMA contraction is allowed here and nowhere else;
  *  - the scalar level is the reference twin that tests compare with;
  *  - pointers need no alignment unless said; `ld*` are row strides in elements.
- * SEMSEARCH_ISA=scalar|avx2|avx512|avx512vnni|neon forces a level (one that this CPU lacks is an
- * error of kernels_init).
+ * SEMSEARCH_ISA=scalar|avx2|avxvnni|avx512|avx512vnni|avx512bf16|neon forces a level (one that this
+ * CPU lacks is an error of kernels_init).
  */
 #ifndef SEMSEARCH_KERNELS_KERNELS_H
 #define SEMSEARCH_KERNELS_KERNELS_H
 
 #include "src/base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,6 +45,54 @@ struct gemm_f32 {
     int ldc;
 };
 
+/* The same product over narrow numbers. The weights are one block of gemm_*_packed_bytes(), 64-byte
+ * aligned and free of pointers (it may be written to a file and mapped again, for the same level):
+ * panels as above whose element is a word of 4 bytes, holding two bf16 or four (where the level
+ * lacks VNNI: two) small integers of neighbouring k. The block of int8 also has a scale and a sum
+ * per output column: w[j][p] ~ scale[j] * q[j][p], scale[j] = max |w[j]| / 127. */
+struct packed_bf16 {
+    int n_out, k;
+    const void *data;
+};
+struct packed_i8 {
+    int n_out, k; /* k <= 65536, so that sums stay in 31 bits */
+    const void *data;
+};
+
+/* C = act(A W^T + bias) + residual with A from rows_to_bf16, everything else as in gemm_f32: sums,
+ * bias, residual and the result are fp32. With `out` the result goes there instead of C, rounded
+ * to bf16 in rows as rows_to_bf16 writes them (padding included, by the call with n1 == n_out), as
+ * the A of a next product. */
+struct gemm_bf16 {
+    const uint16_t *a;
+    int lda, m;
+    const struct packed_bf16 *w;
+    const float *bias;
+    const float *residual;
+    int ld_res;
+    enum activation act;
+    float *c;
+    int ldc;
+    uint16_t *out; /* or NULL */
+    int ld_out;
+};
+
+/* C = act(a_scale[i] * scale[j] * (sum of q_a q_w) + bias) + residual with A from rows_to_i8; the
+ * sum is exact, so the same on every level. */
+struct gemm_i8 {
+    const void *a;
+    int lda; /* bytes */
+    int m;
+    const float *a_scale; /* [m] */
+    const struct packed_i8 *w;
+    const float *bias;
+    const float *residual;
+    int ld_res;
+    enum activation act;
+    float *c;
+    int ldc;
+};
+
 /* Attention of one head of one sequence: out[i] = softmax(scale * q[i].k[j] over j in the window) *
  * v, rows i in [row0, row1). q, k, v: [n, head_dim] with their strides; window < 0: all keys, else
  * |i - j| <= window. `scratch` has attention_scratch_floats(n, head_dim) floats. If probs is not
@@ -61,7 +110,7 @@ struct attention_f32 {
 };
 
 struct kernels {
-    const char *isa;      /* "scalar", "avx2", "avx512", "avx512vnni", "neon" */
+    const char *isa;      /* the name of the level, as in SEMSEARCH_ISA */
     const char *features; /* for people: "avx512f+bw+dq+vl, vnni" */
     int gemm_panel;       /* columns of a panel, 48 on avx512 */
 
@@ -70,8 +119,38 @@ struct kernels {
     void (*gemm)(const struct gemm_f32 *g, int n0,
                  int n1); /* n0, n1: multiples of gemm_panel, or n1 == n_out */
 
+    /* Narrow products. n0, n1 as for gemm. Every level computes them right; has_bf16 and has_i8 say
+     * that it has instructions for them, so that they are faster than fp32. */
+    bool has_bf16, has_i8;
+    size_t (*gemm_bf16_packed_bytes)(int n_out, int k);
+    void (*gemm_bf16_pack)(void *dst, const float *w, int ldw, int n_out, int k);
+    void (*gemm_bf16)(const struct gemm_bf16 *g, int n0, int n1);
+    size_t (*gemm_i8_packed_bytes)(int n_out, int k);
+    void (*gemm_i8_pack)(void *dst, const float *w, int ldw, int n_out, int k);
+    void (*gemm_i8)(const struct gemm_i8 *g, int n0, int n1);
+
+    /* Rows [m, k] as the narrow products want them, made once per matrix. A row of the result is
+     * bf16_row(k) elements or i8_row(k) bytes long, padding (zeros) included; ldd is at least that
+     * (ldd in elements, of int8 in bytes). bf16 rounds to nearest even. int8 is symmetric with a
+     * scale per row, max |row| / 127; a row of zeros (or below 1e-35) gets the scale 0, a row with
+     * an infinity or NaN the scale NaN, so that its results are NaN. */
+    size_t (*bf16_row)(int k);
+    void (*rows_to_bf16)(uint16_t *dst, int ldd, const float *src, int lds, int m, int k);
+    size_t (*i8_row)(int k);
+    void (*rows_to_i8)(void *dst, int ldd, float *scale, const float *src, int lds, int m, int k);
+
     size_t (*attention_scratch_floats)(int n, int head_dim);
     void (*attention)(const struct attention_f32 *a);
+    /* The same with both products in bf16 (inputs, softmax, sums and result in fp32). The scratch
+     * is its own. Against `attention` of inputs of size 1 the error stays below 1 %. */
+    size_t (*attention_bf16_scratch_floats)(int n, int head_dim);
+    void (*attention_bf16)(const struct attention_f32 *a);
+
+    /* Busy loops of independent multiply-adds on registers, the roof of one thread: return how many
+     * operations (a multiply and an add are two) `iterations` rounds did. For benches. */
+    double (*peak_f32)(size_t iterations);
+    double (*peak_bf16)(size_t iterations);
+    double (*peak_i8)(size_t iterations);
 
     /* y[m,n] = (x - mean) / sqrt(var + eps) * gamma + beta, per row, biased variance, two passes;
      * beta may be NULL; y may be x. */
@@ -97,8 +176,8 @@ struct kernels {
                         size_t dim);
 };
 
-/* The table of this process. Valid after kernels_init(), which is called once before threads start;
- * calling it again is harmless. */
+/* The table of this process. Valid after kernels_init(), which chooses once; calling it again, from
+ * any thread, changes nothing and returns what the first call returned. */
 extern struct kernels kern;
 int kernels_init(struct err *err) WARN_UNUSED;
 
