@@ -6,6 +6,7 @@
 #define SEMSEARCH_ENCODER_TRAIN_H
 
 #include "src/base/err.h"
+#include "src/base/progress.h"
 #include "src/base/str.h"
 
 #include <stdint.h>
@@ -45,5 +46,28 @@ int table_number(const struct table *t, size_t row, size_t column, const char *c
 double pearson(const double *x, const double *y, size_t n);
 /* Spearman's: Pearson's of the ranks, ties at their mean rank (as scipy.stats.spearmanr). */
 double spearman(const double *x, const double *y, size_t n);
+
+/* ---- a vocabulary of one's own ------------------------------------------------------------------
+ */
+
+struct tokenizer_train_options {
+    int vocab_size;     /* tokens, special ones counted: 30000 */
+    int min_frequency;  /* of a pair of pieces that is joined: 2 */
+    int alphabet;       /* characters that may be pieces, the most frequent: 1000 */
+    bool lowercase;     /* and strip accents, as BERT's uncased models; true */
+    int max_length;     /* model_max_length of tokenizer_config.json: 512 */
+    int64_t max_memory; /* refuse texts whose distinct words need more bytes; 0: 4 GiB */
+    const struct progress_sink *progress; /* may be NULL */
+};
+void tokenizer_train_defaults(struct tokenizer_train_options *o);
+
+/* Learns a WordPiece vocabulary from plain texts (UTF-8, invalid bytes as U+FFFD), as the trainer
+ * of Hugging Face tokenizers does: pieces joined by falling frequency. Equal texts and options give
+ * the same bytes. Writes tokenizer.json, vocab.txt, tokenizer_config.json and
+ * special_tokens_map.json, each whole or not at all, into out_dir, which is made when it is
+ * missing. Fails on no files, on files without words, on a vocab_size that cannot hold the
+ * alphabet, and on memory; stopped by stop_requested(). */
+int tokenizer_train(const char *const *files, size_t n, const struct tokenizer_train_options *o,
+                    const char *out_dir, struct err *err) WARN_UNUSED;
 
 #endif
