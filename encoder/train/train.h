@@ -1,4 +1,5 @@
-/* train.h - the door of encoder/train: labelled data and the measures that score a model on it.
+/* train.h - the door of encoder/train: labelled data, training runs, and the measures that score a
+ * model.
  *
  * Nothing else inside encoder/ includes this folder.
  */
@@ -21,8 +22,12 @@
 struct table {
     char *name; /* of the file, for messages */
     size_t n_rows, n_columns;
-    char **cell;   /* [n_rows * n_columns], NUL-terminated UTF-8 */
+    char **cell;   /* [n_rows * n_columns], NUL-terminated UTF-8; NULL: the column is not there */
     int64_t *line; /* [n_rows] where each row begins in the file */
+    bool *has;     /* [n_columns] the file has that column */
+    char *columns; /* "a, b, c": the names in the file, for messages */
+    size_t n_skipped;         /* bad rows left out */
+    struct err first_skipped; /* what was wrong with the first of them */
 };
 
 /* Reads the wanted columns, in that order. `rename`: "wanted=name in the file" pairs, one or
@@ -31,12 +36,158 @@ struct table {
 int table_read(const char *path, const char *const *wanted, size_t n_wanted,
                const char *const *rename, size_t n_rename, struct table *t,
                struct err *err) WARN_UNUSED;
+
+/* The same with columns that may be absent, and with bad rows left out. In a JSONL file a column is
+ * there when any row has it; then every row must. */
+struct table_request {
+    const char *const *wanted;
+    size_t n_wanted, n_required; /* the first n_required must be there */
+    const char *const *rename;
+    size_t n_rename;
+    bool skip_bad_rows;
+};
+int table_load(const char *path, const struct table_request *q, struct table *t,
+               struct err *err) WARN_UNUSED;
 void table_release(struct table *t);
 const char *table_cell(const struct table *t, size_t row, size_t column);
 
 /* A cell as a finite number; the message names file, line and column. */
 int table_number(const struct table *t, size_t row, size_t column, const char *column_name,
                  double *out, struct err *err) WARN_UNUSED;
+
+/* ---- training
+ * -----------------------------------------------------------------------------------------------
+ */
+
+enum train_task {
+    TASK_SENTENCE_SIMILARITY,
+    TASK_TEXT_CLASSIFICATION,
+    TASK_TOKEN_CLASSIFICATION,
+    TASK_QUESTION_ANSWERING,
+    TASK_FILL_MASK,
+    TASK_PRETRAINING
+};
+/* "sentence-similarity", ... ; false: unknown. */
+bool train_task_find(const char *name, enum train_task *task);
+const char *train_task_name(enum train_task task);
+
+/* How a task's data files are read. */
+struct data_options {
+    const char *const *file;
+    size_t n_files;
+    const char *const *rename; /* columns, as table_read takes them */
+    size_t n_rename;
+    const char *labels; /* "neg,pos": their order; NULL: from the data */
+    int column;         /* token-classification: which column holds the tag, from 1; 0: the last */
+    bool skip_bad_rows;
+    int max_length; /* tokens; 0: the model's window (question-answering: at most 384) */
+    int doc_stride, max_query_length; /* 128, 64 */
+    double score_low, score_high;     /* scores from here to there become 0 to 1; equal: as is */
+    double mask_probability;          /* .15 */
+    bool whole_word;
+};
+void data_defaults(struct data_options *o);
+
+enum train_loss { TRAIN_LOSS_AUTO = -1 }; /* else an enum loss_kind */
+
+/* Everything a run is made from; the names are those of the options. */
+struct train_options {
+    enum train_task task;
+    struct data_options data;
+    const char *const *eval_file;
+    size_t n_eval_files;
+    const char *out,
+        *resume; /* resume: a run's folder or one of its checkpoints; NULL: a new run */
+    bool overwrite;
+    const char *base;                        /* a model folder; NULL: from config and tokenizer */
+    const char *config_file, *tokenizer_dir; /* random weights */
+    const char *pooling, *teacher;
+    int loss;                   /* enum loss_kind, or TRAIN_LOSS_AUTO: as the columns say */
+    struct loss_options losses; /* scale, symmetric, ... ; kind is not looked at */
+    double epochs;
+    int64_t max_steps; /* 0: by epochs */
+    int batch_size, accumulation, mini_batch;
+    struct adamw_options adamw;
+    enum schedule_kind schedule;
+    double warmup_ratio, max_grad_norm, dropout; /* dropout < 0: as the model's config says */
+    uint64_t seed;
+    bool shuffle, load_best, bf16;
+    int64_t logging_steps, eval_steps, save_steps;
+    int save_total_limit, early_stopping, save_max_length;
+    const char *const *freeze;
+    size_t n_freeze;
+    int threads;
+    const char *version; /* of the program, for training.json */
+    const char *command; /* as it was typed, for training.json and messages; may be NULL */
+};
+void train_defaults(struct train_options *o, enum train_task task);
+
+/* One number that an evaluation gives. */
+struct measure {
+    const char *name;
+    double value;
+};
+enum { MEASURES_MAX = 12 };
+struct evaluation {
+    int64_t n;   /* rows, sentences, questions */
+    double loss; /* NAN where the task has none on this data */
+    struct measure measure[MEASURES_MAX];
+    int n_measures;
+    int main;        /* the measure that decides which model is better; -1: the loss, lower */
+    double *unit;    /* [n_units] what the measure is made of, for comparing two models on the
+                        same data: a score a row; owned */
+    uint64_t *group; /* [n_units] rows of one group are drawn together; owned */
+    double *gold;    /* [n_units] correlation: the labels; NULL: the measure is the mean; owned */
+    size_t n_units;
+};
+void evaluation_release(struct evaluation *e);
+double evaluation_main(const struct evaluation *e); /* larger is better */
+
+/* Is the second evaluation better than the first, of the same data? By the paired bootstrap (Efron
+ * and Tibshirani 1993; Koehn 2004) over the groups: the 95 % interval of the difference. */
+struct verdict {
+    double before, after, low, high; /* low, high: of after - before */
+    int better;                      /* 1 better, -1 worse, 0: this data cannot tell */
+};
+void evaluation_compare(const struct evaluation *before, const struct evaluation *after,
+                        uint64_t seed, struct verdict *v);
+
+struct train_step {
+    int64_t step, total;
+    double epoch, loss, lr, grad_norm, tokens_per_s, seconds_left;
+};
+/* What a run tells while it goes on; any of the functions may be NULL. */
+struct train_sink {
+    void (*step)(void *ctx, const struct train_step *s);
+    void (*phase)(void *ctx, const struct progress *p); /* reading, evaluating */
+    void (*note)(void *ctx, const char *line);
+    void *ctx;
+};
+
+struct train_report {
+    int64_t steps, rows, tokens, rows_skipped, rows_moved, parameters;
+    double loss, seconds, tokens_per_s;
+    size_t peak_bytes;
+    bool early; /* ended by --early-stopping */
+    bool evaluated;
+    struct evaluation before, after; /* of --eval-data; before: sentence-similarity only */
+    bool compared;
+    struct verdict verdict;
+    int64_t best_step;  /* with load_best; 0: none */
+    size_t shared_rows; /* rows of the evaluation data whose texts are in the training data too */
+    bool new_head;
+};
+void train_report_release(struct train_report *r);
+
+/* The whole run: from files to the model's folder. Everything is checked before the first step. On
+ * ERR_STOPPED a checkpoint was saved, and the hint says how to go on. */
+int train_run(const struct train_options *o, const struct train_sink *sink, struct train_report *r,
+              struct err *err) WARN_UNUSED;
+
+/* Scores a model folder on labelled data in the formats of training; the labels are the model's. */
+int train_evaluate(const char *model_dir, enum train_task task, const struct data_options *data,
+                   const char *pooling, int threads, const struct train_sink *sink,
+                   struct evaluation *out, struct err *err) WARN_UNUSED;
 
 /* ---- measures
  * ----------------------------------------------------------------------------------------------------
