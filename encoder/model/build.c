@@ -52,14 +52,25 @@ static int sentence_module(struct builder *b, int i, int x)
     return x;
 }
 
-int config_build(const struct model_config *c, struct tape *t)
+int config_build_encoder(const struct model_config *c, struct tape *t)
 {
     struct builder b = {.c = c, .t = t};
     int x = tape_embed(t, "embed", c->vocab, c->types, c->positions, c->pos_offset, c->hidden);
     x = tape_norm(t, "embed.norm", x, c->eps);
     for (int l = 0; l < c->layers; l++)
         x = post_norm_block(&b, l, x);
+    return x;
+}
+
+int config_build_modules(const struct model_config *c, struct tape *t, int x)
+{
+    struct builder b = {.c = c, .t = t};
     for (int i = 0; i < c->n_modules; i++)
         x = sentence_module(&b, i, x);
     return x;
+}
+
+int config_build(const struct model_config *c, struct tape *t)
+{
+    return config_build_modules(c, t, config_build_encoder(c, t));
 }

@@ -4,6 +4,7 @@
 #include "src/base/file.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,22 +134,70 @@ static int read_family(struct model_config *c, const json_value *config, const c
     return -1;
 }
 
-/* The task of a head, from the class name that config.json states. */
-static const char *task_of(const json_value *config)
+/* A probability of `key`; `otherwise` when it is absent. */
+static int read_dropout(const json_value *config, const char *key, float otherwise, float *out,
+                        const char *path, struct err *err)
 {
-    static const struct {
-        const char *ending, *task;
-    } tasks[] = {{"ForSequenceClassification", "text-classification"},
-                 {"ForTokenClassification", "token-classification"},
-                 {"ForQuestionAnswering", "question-answering"},
-                 {"ForMaskedLM", "fill-mask"},
-                 {"ForPreTraining", "pretraining"},
-                 {"ForNextSentencePrediction", "next-sentence"}};
+    const double p = key ? js_number(js_get(config, key), (double)otherwise) : 0;
+    *out = (float)p;
+    return p >= 0 && p < 1 ? 0
+                           : err_kind_set(err, ERR_FORMAT,
+                                          "'%s': '%s' must be at least 0 and "
+                                          "below 1",
+                                          path, key);
+}
+
+static int read_dropouts(struct model_config *c, const json_value *config, const char *path,
+                         struct err *err)
+{
+    const struct config_keys *k = c->family->keys;
+    struct dropout *d = &c->dropout;
+    if (read_dropout(config, k->dropout, .1f, &d->hidden, path, err))
+        return -1;
+    const float seq = k->seq_default < 0 ? d->hidden : k->seq_default;
+    const float token = k->token_default < 0 ? d->hidden : k->token_default;
+    return read_dropout(config, k->attention_dropout, .1f, &d->attention, path, err) ||
+                   read_dropout(config, k->seq_dropout, seq, &d->seq, path, err) ||
+                   read_dropout(config, k->token_dropout, token, &d->token, path, err) ||
+                   read_dropout(config, k->span_dropout, k->span_default, &d->span, path, err)
+               ? -1
+               : 0;
+}
+
+/* The head that the class name of config.json ends with. */
+static void read_task(struct model_config *c, const json_value *config)
+{
     const struct span class = js_string(js_at(js_get(config, "architectures"), 0), "");
-    for (size_t i = 0; i < ARRAY_LEN(tasks); i++)
-        if (span_ends(class, tasks[i].ending))
-            return tasks[i].task;
-    return "feature-extraction";
+    const struct span problem = js_string(js_get(config, "problem_type"), "");
+    c->has_head = head_of_class(class, &c->head);
+    c->task = c->has_head ? head_task(c->head) : "feature-extraction";
+    c->problem = span_eq(problem, "regression")                   ? PROBLEM_REGRESSION
+                 : span_eq(problem, "multi_label_classification") ? PROBLEM_MULTI_LABEL
+                                                                  : PROBLEM_SINGLE_LABEL;
+    if (problem.n == 0 && c->has_head && c->head == HEAD_SEQUENCE && c->n_labels == 1)
+        c->problem = PROBLEM_REGRESSION;
+}
+
+/* transformers leaves the labels out when they are its own LABEL_0, LABEL_1. */
+static int default_labels(struct model_config *c, const json_value *config, const char *path,
+                          struct err *err)
+{
+    const int64_t n = js_int(js_get(config, "num_labels"), 2);
+    enum head_kind head;
+    if (!head_of_class(js_string(js_at(js_get(config, "architectures"), 0), ""), &head) ||
+        !head_has_labels(head))
+        return 0;
+    if (n < 1 || n > LABELS_MAX)
+        return err_kind_set(err, ERR_FORMAT, "'%s': num_labels must be from 1 to %d", path,
+                            LABELS_MAX);
+    c->n_labels = (size_t)n;
+    c->label = arena_alloc(&c->arena, c->n_labels * sizeof *c->label);
+    for (size_t i = 0; i < c->n_labels; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "LABEL_%zu", i);
+        c->label[i] = arena_strndup(&c->arena, name, strlen(name));
+    }
+    return 0;
 }
 
 static int read_labels(struct model_config *c, const json_value *config, const char *path,
@@ -157,7 +206,7 @@ static int read_labels(struct model_config *c, const json_value *config, const c
     json_value *map = js_get(config, "id2label");
     const size_t n = js_count(map);
     if (!js_is_object(map) || n == 0)
-        return 0;
+        return default_labels(c, config, path, err);
     if (n > LABELS_MAX)
         return err_kind_set(err, ERR_LIMIT, "'%s': more than %d labels", path, LABELS_MAX);
     c->label = arena_alloc(&c->arena, n * sizeof *c->label);
@@ -178,14 +227,17 @@ static int read_model(struct model_config *c, const json_value *config, const ch
                       struct err *err)
 {
     if (read_family(c, config, path, err) || refuse_variants(config, path, err) ||
-        read_dimensions(c, config, path, err) || read_labels(c, config, path, err))
+        read_dimensions(c, config, path, err) || read_dropouts(c, config, path, err) ||
+        read_labels(c, config, path, err))
         return -1;
     const struct span act = js_string(js_get(config, c->family->keys->activation), "gelu");
     if (!activation_find(act, &c->act))
         return err_kind_set(err, ERR_FORMAT, "'%s': activation '%.*s' is not supported", path,
                             (int)(act.n < 100 ? act.n : 100), act.p);
     c->act_name = arena_strndup(&c->arena, act.p, act.n);
-    c->task = task_of(config);
+    c->initializer_range = js_number(js_get(config, "initializer_range"), .02);
+    c->untied = !js_bool(js_get(config, "tie_word_embeddings"), true);
+    read_task(c, config);
     return 0;
 }
 

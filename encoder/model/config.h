@@ -11,6 +11,7 @@
 
 #include "encoder/encoder.h"
 #include "encoder/model/family.h"
+#include "encoder/model/head.h"
 #include "encoder/tape/tape.h"
 #include "src/base/mem.h"
 
@@ -39,9 +40,18 @@ struct model_config {
     enum activation act;
     const char *act_name;
     float eps;
+    struct dropout {
+        float hidden, attention, seq, token, span;
+    } dropout; /* of training; the last three: before the heads of those kinds */
+    double initializer_range;
+    bool untied; /* tie_word_embeddings is false: the decoder has a matrix of its own */
+
     const char *task;
+    bool has_head;       /* architectures names one */
+    enum head_kind head; /* which */
+    enum problem problem;
     bool sentence_encoder; /* there is a modules.json */
-    const char **label;
+    const char **label;    /* of a head that has labels: one for each output */
     size_t n_labels;
 
     struct module module[MODULES_MAX]; /* the first is MODULE_POOL */
@@ -73,8 +83,12 @@ int config_read_modules(struct model_config *c, const struct model_options *opti
 int config_check_modules(struct model_config *c, const struct model_options *options,
                          struct err *err) WARN_UNUSED;
 
-/* Appends the encoder and its modules to a tape (build.c) and returns the slot of the result,
- * [n_seq, dim], before the final Normalize. */
+/* Appends to a tape (build.c) and returns the slot of the result: the encoder, [n_tok, hidden]; the
+ * modules of a sentence encoder on its output x, [n_seq, dim], before the final Normalize. Heads on
+ * x are head_build()'s. */
+int config_build_encoder(const struct model_config *c, struct tape *t);
+int config_build_modules(const struct model_config *c, struct tape *t, int x);
+/* Both. */
 int config_build(const struct model_config *c, struct tape *t);
 
 /* For messages and tables: the activation of that name in config.json; false: unknown. */

@@ -13,10 +13,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct config_keys bert_keys = {
-    "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act"};
-static const struct config_keys distilbert_keys = {"dim", "n_layers", "n_heads", "hidden_dim",
-                                                   "activation"};
+static const struct config_keys bert_keys = {.hidden = "hidden_size",
+                                             .layers = "num_hidden_layers",
+                                             .heads = "num_attention_heads",
+                                             .intermediate = "intermediate_size",
+                                             .activation = "hidden_act",
+                                             .dropout = "hidden_dropout_prob",
+                                             .attention_dropout = "attention_probs_dropout_prob",
+                                             .seq_dropout = "classifier_dropout",
+                                             .token_dropout = "classifier_dropout",
+                                             .seq_default = -1,
+                                             .token_default = -1};
+static const struct config_keys distilbert_keys = {.hidden = "dim",
+                                                   .layers = "n_layers",
+                                                   .heads = "n_heads",
+                                                   .intermediate = "hidden_dim",
+                                                   .activation = "activation",
+                                                   .dropout = "dropout",
+                                                   .attention_dropout = "attention_dropout",
+                                                   .seq_dropout = "seq_classif_dropout",
+                                                   .token_dropout = "dropout",
+                                                   .span_dropout = "qa_dropout",
+                                                   .seq_default = .2f,
+                                                   .token_default = -1,
+                                                   .span_default = .1f};
 
 static const struct name_rule bert_names[] = {
     {"embed.word", {"embeddings.word_embeddings.weight"}},
@@ -31,6 +51,7 @@ static const struct name_rule bert_names[] = {
     {"layer.%d.ffn_in", {"encoder.layer.%d.intermediate.dense"}},
     {"layer.%d.ffn_out", {"encoder.layer.%d.output.dense"}},
     {"layer.%d.norm2", {"encoder.layer.%d.output.LayerNorm"}},
+    {"pooler", {"pooler.dense"}},
     {NULL, {NULL}}};
 
 static const struct name_rule distilbert_names[] = {
@@ -46,6 +67,45 @@ static const struct name_rule distilbert_names[] = {
     {"layer.%d.ffn_out", {"transformer.layer.%d.ffn.lin2"}},
     {"layer.%d.norm2", {"transformer.layer.%d.output_layer_norm"}},
     {NULL, {NULL}}};
+
+static const struct name_rule bert_head_names[] = {
+    {"head.mlm.dense", {"cls.predictions.transform.dense"}},
+    {"head.mlm.norm", {"cls.predictions.transform.LayerNorm"}},
+    {"head.mlm.bias", {"cls.predictions.bias"}},
+    {"head.nsp", {"cls.seq_relationship"}},
+    {"head.seq", {"classifier"}},
+    {"head.token", {"classifier"}},
+    {"head.span", {"qa_outputs"}},
+    {NULL, {NULL}}};
+
+static const struct name_rule roberta_head_names[] = {
+    {"head.mlm.dense", {"lm_head.dense"}}, {"head.mlm.norm", {"lm_head.layer_norm"}},
+    {"head.mlm.bias", {"lm_head.bias"}},   {"head.dense", {"classifier.dense"}},
+    {"head.seq", {"classifier.out_proj"}}, {"head.token", {"classifier"}},
+    {"head.span", {"qa_outputs"}},         {NULL, {NULL}}};
+
+static const struct name_rule distilbert_head_names[] = {
+    {"head.mlm.dense", {"vocab_transform"}},
+    {"head.mlm.norm", {"vocab_layer_norm"}},
+    {"head.mlm.bias", {"vocab_projector.bias"}},
+    {"head.dense", {"pre_classifier"}},
+    {"head.seq", {"classifier"}},
+    {"head.token", {"classifier"}},
+    {"head.span", {"qa_outputs"}},
+    {NULL, {NULL}}};
+
+static const struct head_facts bert_head = {.names = bert_head_names,
+                                            .seq = SEQ_POOLER,
+                                            .next_sentence = true,
+                                            .pooler = true,
+                                            .attention_out_dropout = true};
+static const struct head_facts roberta_head = {.names = roberta_head_names,
+                                               .seq = SEQ_DENSE_TANH,
+                                               .mlm_gelu = true,
+                                               .pooler = true,
+                                               .attention_out_dropout = true};
+static const struct head_facts distilbert_head = {.names = distilbert_head_names,
+                                                  .seq = SEQ_DENSE_RELU};
 
 static const char *const bert_ignore[] = {"pooler.",
                                           "cls.",
@@ -66,12 +126,15 @@ static const char *const distilbert_ignore[] = {
     "classifier.",      "qa_outputs.",       "embeddings.position_ids", NULL};
 
 static const struct family families[] = {
-    {"bert", "bert.", &bert_keys, 0, true, false, bert_names, bert_ignore},
-    {"roberta", "roberta.", &bert_keys, 0, true, true, bert_names, roberta_ignore},
-    {"xlm-roberta", "roberta.", &bert_keys, 0, true, true, bert_names, roberta_ignore},
-    {"camembert", "roberta.", &bert_keys, 0, true, true, bert_names, roberta_ignore},
-    {"distilbert", "distilbert.", &distilbert_keys, 1e-12f, false, false, distilbert_names,
-     distilbert_ignore},
+    {"bert", "Bert", "bert.", &bert_keys, &bert_head, 0, true, false, bert_names, bert_ignore},
+    {"roberta", "Roberta", "roberta.", &bert_keys, &roberta_head, 0, true, true, bert_names,
+     roberta_ignore},
+    {"xlm-roberta", "XLMRoberta", "roberta.", &bert_keys, &roberta_head, 0, true, true, bert_names,
+     roberta_ignore},
+    {"camembert", "Camembert", "roberta.", &bert_keys, &roberta_head, 0, true, true, bert_names,
+     roberta_ignore},
+    {"distilbert", "DistilBert", "distilbert.", &distilbert_keys, &distilbert_head, 1e-12f, false,
+     false, distilbert_names, distilbert_ignore},
 };
 
 const struct family *family_find(struct span model_type)
@@ -112,12 +175,10 @@ static void fill(char out[NAME_MAX_BYTES], const char *pattern, int layer, const
         snprintf(out, NAME_MAX_BYTES, "%s%s", pattern, ending);
 }
 
-int family_file_names(const struct family *f, const char *canonical,
+static int find_names(const struct name_rule *rules, const char *general, int layer,
                       char name[NAME_PARTS][NAME_MAX_BYTES])
 {
-    char general[NAME_MAX_BYTES];
-    const int layer = take_layer(canonical, general);
-    for (const struct name_rule *r = f->names; r->canonical; r++) {
+    for (const struct name_rule *r = rules; r->canonical; r++) {
         const size_t n = strlen(r->canonical);
         if (strncmp(general, r->canonical, n))
             continue;
@@ -130,6 +191,15 @@ int family_file_names(const struct family *f, const char *canonical,
         return k;
     }
     return 0;
+}
+
+int family_file_names(const struct family *f, const char *canonical,
+                      char name[NAME_PARTS][NAME_MAX_BYTES])
+{
+    char general[NAME_MAX_BYTES];
+    const int layer = take_layer(canonical, general);
+    const int n = find_names(f->names, general, layer, name);
+    return n ? n : find_names(f->head->names, general, layer, name);
 }
 
 bool family_ignores(const struct family *f, const char *file_name)

@@ -13,17 +13,8 @@
 #define SEMSEARCH_ENCODER_MODEL_LEARNER_H
 
 #include "encoder/encoder.h"
+#include "encoder/model/head.h"
 #include "encoder/tape/tape.h"
-
-enum head_kind {
-    HEAD_SENTENCE, /* pooling and modules: [n_seq, dim], no final Normalize */
-    HEAD_SEQUENCE, /* classification or regression of a text or a pair: [n_seq, n_labels] */
-    HEAD_TOKEN,    /* classification of tokens: [n_tok, n_labels] */
-    HEAD_SPAN,     /* extractive question answering: [n_tok, 2] start and end */
-    HEAD_MLM,      /* masked words: [n_pick, vocab] */
-    HEAD_NSP,      /* is the second text the next one: [n_seq, 2], 0 = it is */
-    HEAD_PRETRAIN  /* MLM and NSP together: `out` and `out2` */
-};
 
 struct learner_options {
     enum head_kind head;
@@ -59,10 +50,6 @@ struct params *learner_params(struct learner *l);
 /* The name in the file of a parameter's first part, for messages and globs; borrowed. */
 const char *learner_file_name(const struct learner *l, int param);
 
-struct learner_slots {
-    int hidden; /* [n_tok, hidden] of the last layer */
-    int out, out2;
-};
 /* A tape over the learner's parameters (borrowed). TAPE_INFER: without dropout, fused. The caller
  * releases it; `pool` may be NULL. */
 int learner_tape(struct learner *l, enum tape_mode mode, struct pool *pool, struct tape *t,

@@ -77,12 +77,15 @@ struct found {
     size_t file; /* of part 0, in the list */
 };
 
-/* "x.LayerNorm.weight" was once called "x.LayerNorm.gamma". */
-static bool old_norm_name(const char *name, char old[NAME_MAX_BYTES + 64])
+/* "x.LayerNorm.weight" was once called "x.LayerNorm.gamma"; a decoder's bias stands under either of
+ * its two names. */
+static bool other_name(const char *name, char old[NAME_MAX_BYTES + 64])
 {
     static const char *const pair[][2] = {{"LayerNorm.weight", "LayerNorm.gamma"},
-                                          {"LayerNorm.bias", "LayerNorm.beta"}};
-    for (int i = 0; i < 2; i++)
+                                          {"LayerNorm.bias", "LayerNorm.beta"},
+                                          {"cls.predictions.bias", "cls.predictions.decoder.bias"},
+                                          {"lm_head.bias", "lm_head.decoder.bias"}};
+    for (size_t i = 0; i < ARRAY_LEN(pair); i++)
         if (span_ends(span_of(name), pair[i][0])) {
             const size_t stem = strlen(name) - strlen(pair[i][0]);
             snprintf(old, NAME_MAX_BYTES + 64, "%.*s%s", (int)stem, name, pair[i][1]);
@@ -91,13 +94,16 @@ static bool old_norm_name(const char *name, char old[NAME_MAX_BYTES + 64])
     return false;
 }
 
-static const struct tensor *find_in_encoder(const struct loader *l, const char *name, size_t *file)
+/* Tensors of heads never have the prefix. */
+static const struct tensor *find_in_encoder(const struct loader *l, const struct param *p,
+                                            const char *name, size_t *file)
 {
     char full[NAME_MAX_BYTES + 32], old[NAME_MAX_BYTES + 64];
-    snprintf(full, sizeof full, "%s%.*s", l->prefixed ? l->c->family->prefix : "",
-             NAME_MAX_BYTES - 1, name);
+    const bool prefixed = l->prefixed && strncmp(p->name, "head.", 5);
+    snprintf(full, sizeof full, "%s%.*s", prefixed ? l->c->family->prefix : "", NAME_MAX_BYTES - 1,
+             name);
     const struct tensor *t = weights_find(&l->group[0], full, file);
-    return t || !old_norm_name(full, old) ? t : weights_find(&l->group[0], old, file);
+    return t || !other_name(full, old) ? t : weights_find(&l->group[0], old, file);
 }
 
 /* Rows and columns of one part of a parameter; a vector's tensor has one dimension. */
@@ -139,7 +145,7 @@ static int find_encoder_param(struct loader *l, const struct param *p, struct fo
         return err_set(err, "family '%s' has no tensor for '%s'", l->c->family->name, p->name);
     for (int k = 0; k < f->n; k++) {
         size_t file = 0;
-        f->part[k] = find_in_encoder(l, name[k], &file);
+        f->part[k] = find_in_encoder(l, p, name[k], &file);
         if (check_part(p, f->part[k], f->n, name[k], l->s->list.file[file].path, err))
             return -1;
         l->used[file][f->part[k] - l->group[0].file[file].tensor] = true;
