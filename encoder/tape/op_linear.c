@@ -7,12 +7,9 @@
  * When one batch is shared by several threads the product is cut into ranges of whole panels of
  * output columns. A column's sum does not depend on the cut, so neither do the numbers.
  */
-#include "encoder/tape/tape.h"
+#include "encoder/tape/linear.h"
 
 #include <string.h>
-
-enum { W_WEIGHT, W_BIAS };
-enum { IN_X, IN_RESIDUAL };
 
 struct split {
     struct gemm_f32 g;
@@ -29,20 +26,21 @@ static void run_columns(void *ctx, int item, int worker)
 
 static void linear_forward(struct tape *t, struct op *o, const struct batch *b)
 {
-    const struct slot *in = &t->slot[o->in[IN_X]], *out = &t->slot[o->out];
-    const struct slot *res = o->in[IN_RESIDUAL] < 0 ? NULL : &t->slot[o->in[IN_RESIDUAL]];
-    struct split s = {.g = {.a = in->x,
-                            .lda = in->cols,
-                            .m = tape_slot_rows(out, b),
-                            .w = &t->params->p[o->w[W_WEIGHT]]->packed,
-                            .bias = o->w[W_BIAS] < 0 ? NULL : t->params->p[o->w[W_BIAS]]->x,
-                            .residual = res ? res->x : NULL,
-                            .ld_res = out->cols,
-                            .act = o->act,
-                            .c = out->x,
-                            .ldc = out->cols},
-                      .n_out = out->cols,
-                      .step = out->cols};
+    const struct slot *in = &t->slot[o->in[LINEAR_X]], *out = &t->slot[o->out];
+    const struct slot *res = o->in[LINEAR_RESIDUAL] < 0 ? NULL : &t->slot[o->in[LINEAR_RESIDUAL]];
+    struct split s = {
+        .g = {.a = in->x,
+              .lda = in->cols,
+              .m = tape_slot_rows(out, b),
+              .w = &t->params->p[o->w[LINEAR_WEIGHT]]->packed,
+              .bias = o->w[LINEAR_BIAS] < 0 ? NULL : t->params->p[o->w[LINEAR_BIAS]]->x,
+              .residual = res ? res->x : NULL,
+              .ld_res = out->cols,
+              .act = o->act,
+              .c = out->x,
+              .ldc = out->cols},
+        .n_out = out->cols,
+        .step = out->cols};
     int items = 1;
     if (t->pool) { /* twice as many items as workers, so that a late one does not hold up the rest
                     */
@@ -76,7 +74,7 @@ static void add_forward(struct tape *t, struct op *o, const struct batch *b)
 }
 
 const struct op_kind op_linear = {
-    .name = "linear", .forward = linear_forward, .in_place = IN_RESIDUAL};
+    .name = "linear", .forward = linear_forward, .in_place = LINEAR_RESIDUAL};
 const struct op_kind op_activate = {.name = "activate", .forward = activate_forward};
 const struct op_kind op_add = {.name = "add", .forward = add_forward};
 
@@ -104,6 +102,25 @@ static int add(struct tape *t, int x, int y)
     return o->out;
 }
 
+/* Only rows of tokens are many: what follows pooling stays fp32. */
+static enum precision precision_of(const struct tape *t, const struct slot *in)
+{
+    return in->rows == ROWS_TOK ? t->precision : PRECISION_FP32;
+}
+
+/* A new parameter is to be packed in that precision; one that is loaded must be. */
+static void want_precision(struct tape *t, int param, enum precision precision)
+{
+    if (t->failed)
+        return;
+    struct param *p = t->params->p[param];
+    if (!t->params->frozen)
+        p->precision = precision;
+    else if (p->precision != precision)
+        tape_fail(t, "the weights of '%s' are loaded in %s, not in %s", p->name,
+                  precision_name(p->precision), precision_name(precision));
+}
+
 int tape_linear(struct tape *t, const char *name, int x, int out, bool bias, enum activation act,
                 int residual)
 {
@@ -112,17 +129,23 @@ int tape_linear(struct tape *t, const char *name, int x, int out, bool bias, enu
     const struct slot in = t->slot[x];
     if (residual >= 0 && (t->slot[residual].cols != out || t->slot[residual].rows != in.rows))
         tape_fail(t, "linear '%s': the residual has another shape", name);
-    struct op *o = tape_op(t, &op_linear, in.rows, in.n_fixed, out);
+    static const struct op_kind *const kind[PRECISIONS] = {[PRECISION_FP32] = &op_linear,
+                                                           [PRECISION_BF16] = &op_linear_bf16,
+                                                           [PRECISION_INT8] = &op_linear_int8};
+    const enum precision precision = precision_of(t, &in);
+    struct op *o = tape_op(t, kind[precision], in.rows, in.n_fixed, out);
     if (!o)
         return 0;
-    o->in[IN_X] = x;
-    o->w[W_WEIGHT] = tape_param(t, name, "weight", PARAM_MATRIX, out, in.cols);
+    o->in[LINEAR_X] = x;
+    o->depth = in.cols;
+    o->w[LINEAR_WEIGHT] = tape_param(t, name, "weight", PARAM_MATRIX, out, in.cols);
+    want_precision(t, o->w[LINEAR_WEIGHT], precision);
     if (bias)
-        o->w[W_BIAS] = tape_param(t, name, "bias", PARAM_VECTOR, 1, out);
+        o->w[LINEAR_BIAS] = tape_param(t, name, "bias", PARAM_VECTOR, 1, out);
     int y = o->out;
     if (t->fuse) {
         o->act = act;
-        o->in[IN_RESIDUAL] = residual;
+        o->in[LINEAR_RESIDUAL] = residual;
         return y;
     }
     if (act != ACT_NONE)

@@ -9,6 +9,7 @@
 #ifndef SEMSEARCH_ENCODER_TAPE_PARAM_H
 #define SEMSEARCH_ENCODER_TAPE_PARAM_H
 
+#include "src/base/precision.h"
 #include "src/kernels/kernels.h"
 
 #include <stdbool.h>
@@ -28,7 +29,12 @@ struct param {
     float *w;       /* the same numbers while they are trained (fp32 masters); else NULL */
     float *dx;      /* their gradient, [rows, cols], which every backward adds to; NULL:
                        not trained, or frozen */
-    struct packed_f32 packed; /* PARAM_MATRIX */
+    /* PARAM_MATRIX: the form that the ops multiply with, which is the one of `precision`. The
+     * others are empty, unless a learner keeps several. */
+    enum precision precision;
+    struct packed_f32 packed;
+    struct packed_bf16 packed_bf16;
+    struct packed_i8 packed_i8;
 };
 
 struct params {

@@ -20,6 +20,7 @@
 #define SEMSEARCH_ENCODER_TAPE_TAPE_H
 
 #include "encoder/tape/param.h"
+#include "src/base/precision.h"
 #include "src/base/thread.h"
 
 #include <stdint.h>
@@ -86,6 +87,7 @@ struct op {
     /* attributes, of the kinds that have them */
     int heads, head_dim, window;
     enum activation act;
+    int depth; /* columns of in[0], of the linear kinds */
     float eps, scale;
     int pos_offset;
     enum pool_mode pool[POOL_MODES];
@@ -101,6 +103,9 @@ enum tape_mode {
 struct tape {
     enum tape_mode mode;
     bool fuse; /* epilogues run inside the linear op; on for TAPE_INFER */
+    /* Of the linear layers over token rows that are appended from now on (tape_linear); fp32 unless
+     * set. All other ops are fp32 always. */
+    enum precision precision;
     struct params *params;
     struct op *op;
     int n_ops, cap_ops;
@@ -160,8 +165,8 @@ int tape_embed(struct tape *t, const char *name, int n_word, int n_type, int n_p
                int hidden);
 
 /* y = act(x W^T + b) + residual; x [rows, cols(x)], W [out, cols(x)], residual (-1: none) [rows,
- * out]. Fused into one op, or in a tape that does not fuse, up to three. Names: NAME.weight,
- * NAME.bias. */
+ * out]. Fused into one op, or in a tape that does not fuse, up to three. Over token rows the
+ * product is done in the tape's precision, elsewhere in fp32. Names: NAME.weight, NAME.bias. */
 int tape_linear(struct tape *t, const char *name, int x, int out, bool bias, enum activation act,
                 int residual);
 
