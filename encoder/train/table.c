@@ -28,12 +28,9 @@ struct reader {
     struct table *t;
     struct span rest;
     int64_t line, next_line; /* of the row being read; of what follows */
-    const char *const *wanted;
-    size_t n_wanted;
-    const char *const *rename;
-    size_t n_rename;
+    const struct table_request *q;
     char **column;  /* [n_wanted] their names in the file; owned */
-    size_t *source; /* [n_wanted] their places there */
+    size_t *source; /* [n_wanted] their places there; SIZE_MAX: absent */
     size_t n_fields;
     struct row row;
     size_t cap_rows;
@@ -153,8 +150,8 @@ static const char *pair_value(const char *at, const char *wanted)
 static const char *pair_end(const struct reader *r, const char *at)
 {
     for (; *at; at++)
-        for (size_t i = 0; *at == ',' && i < r->n_wanted; i++)
-            if (pair_value(at + 1, r->wanted[i]))
+        for (size_t i = 0; *at == ',' && i < r->q->n_wanted; i++)
+            if (pair_value(at + 1, r->q->wanted[i]))
                 return at;
     return at;
 }
@@ -162,8 +159,8 @@ static const char *pair_end(const struct reader *r, const char *at)
 /* The name that a wanted column has in the file; owned. */
 static char *file_name_of(const struct reader *r, const char *wanted)
 {
-    for (size_t i = 0; i < r->n_rename; i++)
-        for (const char *at = r->rename[i]; *at; at++) {
+    for (size_t i = 0; i < r->q->n_rename; i++)
+        for (const char *at = r->q->rename[i]; *at; at++) {
             const char *end = pair_end(r, at), *value = pair_value(at, wanted);
             if (value)
                 return xstrndup(value, (size_t)(end - value));
@@ -174,27 +171,30 @@ static char *file_name_of(const struct reader *r, const char *wanted)
     return xstrdup(wanted);
 }
 
+static int missing_column(const struct reader *r, size_t wanted, struct err *err)
+{
+    err_kind_set(err, ERR_FORMAT, "%s, line 1: no column '%s'", r->t->name, r->column[wanted]);
+    return err_hint(err, "it has: %.300s; map a name with --columns %s=NAME",
+                    r->t->columns[0] ? r->t->columns : "nothing", r->q->wanted[wanted]);
+}
+
 static int find_columns(struct reader *r, struct err *err)
 {
+    struct str have = {0};
     r->n_fields = r->row.n;
-    for (size_t i = 0; i < r->n_wanted; i++) {
-        const char *name = r->column[i];
+    for (size_t j = 0; j < r->row.n; j++) {
+        str_puts(&have, j ? ", " : "");
+        str_span(&have, row_field(&r->row, j));
+    }
+    r->t->columns = str_take(&have);
+    for (size_t i = 0; i < r->q->n_wanted; i++) {
         r->source[i] = SIZE_MAX;
         for (size_t j = 0; j < r->row.n; j++)
-            if (span_eq(row_field(&r->row, j), name))
+            if (span_eq(row_field(&r->row, j), r->column[i]))
                 r->source[i] = j;
-        if (r->source[i] != SIZE_MAX)
-            continue;
-        struct str have = {0};
-        for (size_t j = 0; j < r->row.n; j++) {
-            str_puts(&have, j ? ", " : "");
-            str_span(&have, row_field(&r->row, j));
-        }
-        err_kind_set(err, ERR_FORMAT, "%s, line 1: no column '%s'", r->t->name, name);
-        err_hint(err, "it has: %.300s; map a name with --columns %s=NAME",
-                 have.p ? have.p : "nothing", r->wanted[i]);
-        str_release(&have);
-        return -1;
+        r->t->has[i] = r->source[i] != SIZE_MAX;
+        if (!r->t->has[i] && i < r->q->n_required)
+            return missing_column(r, i, err);
     }
     return 0;
 }
@@ -231,14 +231,28 @@ static int store_row(struct reader *r, struct err *err)
                  r->n_fields);
         return bad_row(r, err, what);
     }
-    for (size_t i = 0; i < r->n_wanted; i++)
-        if (check_cell(r, row_field(&r->row, r->source[i]), err))
+    for (size_t i = 0; i < r->q->n_wanted; i++)
+        if (r->t->has[i] && check_cell(r, row_field(&r->row, r->source[i]), err))
             return -1;
     char **cell = new_row(r);
-    for (size_t i = 0; i < r->n_wanted; i++) {
-        const struct span s = row_field(&r->row, r->source[i]);
-        cell[i] = xstrndup(s.p, s.n);
+    for (size_t i = 0; i < r->q->n_wanted; i++) {
+        cell[i] = NULL;
+        if (r->t->has[i]) {
+            const struct span s = row_field(&r->row, r->source[i]);
+            cell[i] = xstrndup(s.p, s.n);
+        }
     }
+    return 0;
+}
+
+/* A bad row is either the end or, when such rows may be left out, a number in the report. */
+static int skip_row(struct reader *r, struct err *err)
+{
+    if (!r->q->skip_bad_rows)
+        return -1;
+    if (r->t->n_skipped++ == 0)
+        r->t->first_skipped = *err;
+    *err = (struct err){0};
     return 0;
 }
 
@@ -251,9 +265,25 @@ static int read_delimited(struct reader *r, int (*next)(struct reader *r, struct
     if (rc == 1)
         rc = find_columns(r, err) ? -1 : 1;
     while (rc == 1 && (rc = next(r, err)) == 1)
-        if (store_row(r, err))
+        if (store_row(r, err) && skip_row(r, err))
             rc = -1;
     return rc;
+}
+
+/* A number keeps its kind: 1 is "1" and 1.0 is "1.0", since labels with a decimal point mean
+ * regression. As few digits as give the same double back. */
+static char *json_number(const json_value *v)
+{
+    const double d = js_number(v, 0);
+    char text[40];
+    if (js_is_integer(v))
+        return xasprintf("%lld", (long long)js_int(v, 0));
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, d);
+        if (strtod(text, NULL) == d)
+            break;
+    }
+    return xasprintf("%s%s", text, strpbrk(text, ".e") ? "" : ".0");
 }
 
 /* A JSON string or number as text. */
@@ -263,25 +293,66 @@ static char *json_cell(const json_value *v)
         const struct span s = js_string(v, "");
         return xstrndup(s.p, s.n);
     }
-    if (js_is_number(v))
-        return xasprintf("%.17g", js_number(v, 0));
-    return NULL;
+    return js_is_number(v) ? json_number(v) : NULL;
 }
 
-static int store_object(struct reader *r, json_value *v, struct err *err)
+static int bad_key(const struct reader *r, size_t i, struct err *err)
+{
+    char what[128];
+    snprintf(what, sizeof what, "expected an object with '%.60s' (a string or a number)",
+             r->column[i]);
+    return bad_row(r, err, what);
+}
+
+static int store_object(struct reader *r, const json_value *v, struct err *err)
 {
     char **cell = new_row(r);
-    for (size_t i = 0; i < r->n_wanted; i++)
+    for (size_t i = 0; i < r->q->n_wanted; i++)
         cell[i] = NULL;
-    for (size_t i = 0; i < r->n_wanted; i++) {
-        cell[i] = json_cell(js_get(v, r->column[i]));
-        if (!cell[i]) {
-            char what[128];
-            snprintf(what, sizeof what, "expected an object with '%.60s' (a string or a number)",
-                     r->column[i]);
-            return bad_row(r, err, what);
-        }
+    for (size_t i = 0; i < r->q->n_wanted; i++) {
+        const json_value *value = js_get(v, r->column[i]);
+        cell[i] = json_cell(value);
+        if (!cell[i] && (value || i < r->q->n_required))
+            return bad_key(r, i, err);
+        r->t->has[i] |= cell[i] != NULL;
     }
+    return 0;
+}
+
+static void drop_row(struct table *t, size_t row)
+{
+    for (size_t i = 0; i < t->n_columns; i++)
+        free(t->cell[row * t->n_columns + i]);
+    t->n_rows--;
+    memmove(t->cell + row * t->n_columns, t->cell + (row + 1) * t->n_columns,
+            (t->n_rows - row) * t->n_columns * sizeof *t->cell);
+    memmove(t->line + row, t->line + row + 1, (t->n_rows - row) * sizeof *t->line);
+}
+
+static void name_keys(struct reader *r, json_value *v)
+{
+    struct str have = {0};
+    for (void *it = js_iter(v); it; it = js_iter_next(v, it)) {
+        str_puts(&have, have.n ? ", " : "");
+        str_puts(&have, js_iter_key(it));
+    }
+    r->t->columns = str_take(&have);
+}
+
+/* What one row has, all must have. */
+static int check_complete(struct reader *r, struct err *err)
+{
+    for (size_t row = 0; row < r->t->n_rows; row++)
+        for (size_t i = 0; i < r->q->n_wanted; i++) {
+            if (!r->t->has[i] || table_cell(r->t, row, i))
+                continue;
+            r->line = r->t->line[row];
+            (void)!bad_key(r, i, err);
+            if (skip_row(r, err))
+                return -1;
+            drop_row(r->t, row--);
+            break;
+        }
     return 0;
 }
 
@@ -294,52 +365,79 @@ static int read_jsonl(struct reader *r, struct err *err)
         if (span_trim(line).n == 0)
             continue;
         char *where = xasprintf("%s, line %lld", r->t->name, (long long)r->line);
+        const size_t before = r->t->n_rows;
         json_value *v = js_parse(line, where, err);
-        rc = v ? store_object(r, v, err) : -1;
+        if (v && !r->t->columns)
+            name_keys(r, v);
+        if (!v || store_object(r, v, err)) {
+            rc = skip_row(r, err);
+            if (rc == 0 && r->t->n_rows > before)
+                drop_row(r->t, before);
+        }
         js_free(v);
         free(where);
     }
+    return rc ? rc : check_complete(r, err);
+}
+
+static int read_rows(struct reader *r, const char *path, struct err *err)
+{
+    const struct span name = span_of(path);
+    if (span_starts(r->rest, "\xEF\xBB\xBF"))
+        r->rest = span_sub(r->rest, 3, r->rest.n);
+    const int rc = span_ends(name, ".jsonl") || span_ends(name, ".json")
+                       ? read_jsonl(r, err)
+                       : read_delimited(r, span_ends(name, ".csv") ? next_csv : next_tsv, err);
+    if (rc || r->t->n_rows)
+        return rc;
+    if (r->t->n_skipped) {
+        *err = r->t->first_skipped;
+        return err_wrap(err, "every row of '%s' is bad, the first", path);
+    }
+    return err_kind_set(err, ERR_FORMAT, "'%s' has no rows", path);
+}
+
+int table_load(const char *path, const struct table_request *q, struct table *t, struct err *err)
+{
+    *t = (struct table){.name = xstrdup(path),
+                        .n_columns = q->n_wanted,
+                        .has = xcalloc(q->n_wanted, sizeof *t->has)};
+    struct str text = {.max = MAX_FILE_BYTES};
+    struct reader r = {.t = t,
+                       .next_line = 1,
+                       .q = q,
+                       .column = xcalloc(q->n_wanted, sizeof *r.column),
+                       .source = xcalloc(q->n_wanted, sizeof *r.source)};
+    for (size_t i = 0; i < q->n_wanted; i++)
+        r.column[i] = file_name_of(&r, q->wanted[i]);
+    int rc = file_read(path, MAX_FILE_BYTES, &text, err);
+    if (rc == 0) {
+        r.rest = str_view(&text);
+        rc = read_rows(&r, path, err);
+    }
+    str_release(&text);
+    str_release(&r.row.bytes);
+    free(r.row.end);
+    free(r.source);
+    for (size_t i = 0; i < q->n_wanted; i++)
+        free(r.column[i]);
+    free(r.column);
+    if (rc)
+        table_release(t);
+    else if (!t->columns)
+        t->columns = xstrdup("");
     return rc;
 }
 
 int table_read(const char *path, const char *const *wanted, size_t n_wanted,
                const char *const *rename, size_t n_rename, struct table *t, struct err *err)
 {
-    *t = (struct table){.name = xstrdup(path), .n_columns = n_wanted};
-    struct str text = {.max = MAX_FILE_BYTES};
-    struct reader r = {.t = t,
-                       .next_line = 1,
-                       .wanted = wanted,
-                       .n_wanted = n_wanted,
-                       .rename = rename,
-                       .n_rename = n_rename,
-                       .column = xcalloc(n_wanted, sizeof *r.column),
-                       .source = xcalloc(n_wanted, sizeof *r.source)};
-    for (size_t i = 0; i < n_wanted; i++)
-        r.column[i] = file_name_of(&r, wanted[i]);
-    int rc = file_read(path, MAX_FILE_BYTES, &text, err);
-    if (rc == 0) {
-        r.rest = str_view(&text);
-        if (span_starts(r.rest, "\xEF\xBB\xBF"))
-            r.rest = span_sub(r.rest, 3, r.rest.n);
-        const struct span name = span_of(path);
-        if (span_ends(name, ".jsonl") || span_ends(name, ".json"))
-            rc = read_jsonl(&r, err);
-        else
-            rc = read_delimited(&r, span_ends(name, ".csv") ? next_csv : next_tsv, err);
-    }
-    if (rc == 0 && t->n_rows == 0)
-        rc = err_kind_set(err, ERR_FORMAT, "'%s' has no rows", path);
-    str_release(&text);
-    str_release(&r.row.bytes);
-    free(r.row.end);
-    free(r.source);
-    for (size_t i = 0; i < n_wanted; i++)
-        free(r.column[i]);
-    free(r.column);
-    if (rc)
-        table_release(t);
-    return rc;
+    const struct table_request q = {.wanted = wanted,
+                                    .n_wanted = n_wanted,
+                                    .n_required = n_wanted,
+                                    .rename = rename,
+                                    .n_rename = n_rename};
+    return table_load(path, &q, t, err);
 }
 
 void table_release(struct table *t)
@@ -348,6 +446,8 @@ void table_release(struct table *t)
         free(t->cell[i]);
     free(t->cell);
     free(t->line);
+    free(t->has);
+    free(t->columns);
     free(t->name);
     *t = (struct table){0};
 }

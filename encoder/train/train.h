@@ -6,10 +6,13 @@
 #ifndef SEMSEARCH_ENCODER_TRAIN_H
 #define SEMSEARCH_ENCODER_TRAIN_H
 
+#include "encoder/train/loss.h"
+#include "encoder/train/optim.h"
 #include "src/base/err.h"
 #include "src/base/progress.h"
 #include "src/base/str.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* ---- labelled data

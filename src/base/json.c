@@ -66,6 +66,11 @@ bool js_is_number(const json_value *v)
     return json_is_number(v);
 }
 
+bool js_is_integer(const json_value *v)
+{
+    return json_is_integer(v);
+}
+
 bool js_is_bool(const json_value *v)
 {
     return json_is_boolean(v);

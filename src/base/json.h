@@ -33,6 +33,7 @@ size_t js_count(const json_value *array_or_object);
 json_value *js_at(const json_value *array, size_t i);
 bool js_is_string(const json_value *v);
 bool js_is_number(const json_value *v);
+bool js_is_integer(const json_value *v); /* a number written without point and exponent */
 bool js_is_bool(const json_value *v);
 bool js_is_array(const json_value *v);
 bool js_is_object(const json_value *v);
