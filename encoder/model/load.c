@@ -233,11 +233,58 @@ static bool can_borrow(const struct param *p, const struct found *f)
            (uintptr_t)f->part[0]->data % sizeof(float) == 0;
 }
 
+/* Numbers of a parameter in the form that the ops use, in floats. */
+static size_t form_floats(const struct param *p)
+{
+    if (p->kind != PARAM_MATRIX)
+        return (size_t)p->rows * (size_t)p->cols;
+    size_t bytes = 0;
+    switch (p->precision) {
+    case PRECISION_FP32:
+        return kern.gemm_packed_floats(p->rows, p->cols);
+    case PRECISION_BF16:
+        bytes = kern.gemm_bf16_packed_bytes(p->rows, p->cols);
+        break;
+    case PRECISION_INT8:
+        bytes = kern.gemm_i8_packed_bytes(p->rows, p->cols);
+        break;
+    }
+    return (bytes + sizeof(float) - 1) / sizeof(float);
+}
+
+static void pack(float *dst, const struct param *p, const float *w)
+{
+    switch (p->precision) {
+    case PRECISION_FP32:
+        kern.gemm_pack(dst, w, p->cols, p->rows, p->cols);
+        break;
+    case PRECISION_BF16:
+        kern.gemm_bf16_pack(dst, w, p->cols, p->rows, p->cols);
+        break;
+    case PRECISION_INT8:
+        kern.gemm_i8_pack(dst, w, p->cols, p->rows, p->cols);
+        break;
+    }
+}
+
+static void point_matrix(struct param *p, const float *x)
+{
+    switch (p->precision) {
+    case PRECISION_FP32:
+        p->packed = (struct packed_f32){.n_out = p->rows, .k = p->cols, .data = x};
+        break;
+    case PRECISION_BF16:
+        p->packed_bf16 = (struct packed_bf16){.n_out = p->rows, .k = p->cols, .data = x};
+        break;
+    case PRECISION_INT8:
+        p->packed_i8 = (struct packed_i8){.n_out = p->rows, .k = p->cols, .data = x};
+        break;
+    }
+}
+
 static size_t image_floats_of(const struct param *p)
 {
-    const size_t n = p->kind == PARAM_MATRIX ? kern.gemm_packed_floats(p->rows, p->cols)
-                                             : (size_t)p->rows * (size_t)p->cols;
-    return (n + IMAGE_ALIGN - 1) / IMAGE_ALIGN * IMAGE_ALIGN;
+    return (form_floats(p) + IMAGE_ALIGN - 1) / IMAGE_ALIGN * IMAGE_ALIGN;
 }
 
 static int place_all(struct loader *l, struct found *found, struct err *err)
@@ -286,7 +333,7 @@ static void fill_all(struct loader *l, const struct found *found)
             rows += found[i].part[k]->n_elements;
         }
         if (p->kind == PARAM_MATRIX)
-            kern.gemm_pack(dst, l->scratch, p->cols, p->rows, p->cols);
+            pack(dst, p, l->scratch);
     }
 }
 
@@ -339,29 +386,34 @@ static int pack_from_files(struct image *im, struct params *params, const struct
  * another layout must not be taken for ours, whatever the version numbers say. */
 static void hash_layout(struct hasher *h)
 {
-    enum { ROWS = 67, COLS = 5 };
+    enum { ROWS = 67, COLS = 5, MOST = 4096 };
     float w[ROWS * COLS];
-    const size_t n = kern.gemm_packed_floats(ROWS, COLS);
-    float *packed = xcalloc(n, sizeof *packed);
+    _Alignas(64) float packed[MOST] = {0};
     for (int i = 0; i < ROWS * COLS; i++)
         w[i] = (float)(i + 1);
-    kern.gemm_pack(packed, w, COLS, ROWS, COLS);
     hasher_text(h, span_of(kern.isa));
     hasher_int(h, kern.gemm_panel);
-    hasher_add(h, packed, n * sizeof *packed);
-    free(packed);
+    for (int i = 0; i < PRECISIONS; i++) {
+        const struct param p = {
+            .kind = PARAM_MATRIX, .rows = ROWS, .cols = COLS, .precision = (enum precision)i};
+        const size_t n = form_floats(&p) < ARRAY_LEN(packed) ? form_floats(&p) : 0;
+        if (n)
+            pack(packed, &p, w);
+        hasher_add(h, packed, n * sizeof *packed);
+    }
 }
 
 /* Content, parameter list and kernel layout. */
 static struct hash128 image_key(const struct params *params, struct hash128 id)
 {
     struct hasher *h = hasher_new();
-    hasher_text(h, span_of("semsearch packed fp32 image 1"));
+    hasher_text(h, span_of("semsearch packed image 2"));
     hasher_add(h, id.b, sizeof id.b);
     hash_layout(h);
     for (int i = 0; i < params->n; i++) {
         hasher_text(h, span_of(params->p[i]->name));
         hasher_int(h, params->p[i]->kind);
+        hasher_int(h, params->p[i]->precision);
         hasher_int(h, params->p[i]->rows);
         hasher_int(h, params->p[i]->cols);
     }
@@ -371,8 +423,7 @@ static struct hash128 image_key(const struct params *params, struct hash128 id)
 /* Points a parameter at its numbers; false when the placement leaves its file. */
 static bool point(struct image *im, struct param *p, const struct placement *place)
 {
-    const size_t n = p->kind == PARAM_MATRIX ? kern.gemm_packed_floats(p->rows, p->cols)
-                                             : (size_t)p->rows * (size_t)p->cols;
+    const size_t n = form_floats(p);
     const unsigned char *base = (const unsigned char *)im->data;
     size_t size = im->floats * sizeof(float);
     if (place->file) {
@@ -386,7 +437,7 @@ static bool point(struct image *im, struct param *p, const struct placement *pla
         return false;
     const float *x = (const float *)(base + place->offset);
     if (p->kind == PARAM_MATRIX)
-        p->packed = (struct packed_f32){.n_out = p->rows, .k = p->cols, .data = x};
+        point_matrix(p, x);
     else
         p->x = x;
     return true;

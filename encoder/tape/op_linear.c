@@ -102,6 +102,8 @@ static int add(struct tape *t, int x, int y)
     return o->out;
 }
 
+enum { INT8_DEPTH_MAX = 65536 }; /* of gemm_i8 */
+
 /* Only rows of tokens are many: what follows pooling stays fp32. */
 static enum precision precision_of(const struct tape *t, const struct slot *in)
 {
@@ -133,6 +135,8 @@ int tape_linear(struct tape *t, const char *name, int x, int out, bool bias, enu
                                                            [PRECISION_BF16] = &op_linear_bf16,
                                                            [PRECISION_INT8] = &op_linear_int8};
     const enum precision precision = precision_of(t, &in);
+    if (precision == PRECISION_INT8 && in.cols > INT8_DEPTH_MAX)
+        tape_fail(t, "linear '%s': %d columns are too many for int8", name, in.cols);
     struct op *o = tape_op(t, kind[precision], in.rows, in.n_fixed, out);
     if (!o)
         return 0;
