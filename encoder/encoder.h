@@ -21,6 +21,8 @@ struct model_options {
                               NULL: as the folder says */
     int max_tokens;        /* 0: as the folder says */
     const char *precision; /* "fp32"; NULL: fp32 */
+    const char *task;      /* what to open the folder for: NULL: its vectors; "auto": what the head
+                              that it has does; else a task's name, whose head must be there */
 };
 int model_open(const char *dir, const struct model_options *options, struct model **out,
                struct err *err) WARN_UNUSED;

@@ -134,12 +134,40 @@ static int open_description(struct model *m, const char *dir, const struct model
     return 0;
 }
 
+/* The head that the caller wants. A checkpoint of pre-training has both of its heads. */
+static int choose_head(struct model *m, const struct model_options *options, struct err *err)
+{
+    const struct model_config *c = &m->config;
+    const char *task = options ? options->task : NULL;
+    m->head = HEAD_SENTENCE;
+    if (!task)
+        return 0;
+    if (!strcmp(task, "auto") && c->has_head) {
+        m->head = c->head == HEAD_PRETRAIN ? HEAD_MLM : c->head;
+        return 0;
+    }
+    if (!strcmp(task, "auto")) {
+        err_kind_set(err, ERR_USAGE, "the model '%s' has no head: it gives vectors (%s)", c->name,
+                     c->task);
+        return err_hint(err, "`semsearch embed` computes them; `semsearch train` makes a model "
+                             "with a head");
+    }
+    if (!head_of_task(span_of(task), &m->head))
+        return err_kind_set(err, ERR_USAGE, "unknown task '%s'", task);
+    if (m->head == HEAD_SENTENCE || (c->has_head && c->head == m->head) ||
+        (c->has_head && c->head == HEAD_PRETRAIN && (m->head == HEAD_MLM || m->head == HEAD_NSP)))
+        return 0;
+    err_kind_set(err, ERR_USAGE, "the model '%s' is for %s, not for %s", c->name, c->task, task);
+    return err_hint(err, "`semsearch train %s` makes a model for it", task);
+}
+
 /* Building one tape over the empty set declares every parameter with its shape. */
 static int declare_params(struct model *m, struct err *err)
 {
     struct tape t;
     tape_init(&t, &m->params, TAPE_INFER);
-    const int rc = tape_finish(&t, config_build(&m->config, &t), err);
+    const struct learner_slots slots = head_build(&m->config, m->head, (int)m->config.n_labels, &t);
+    const int rc = tape_finish(&t, slots.out, err);
     tape_release(&t);
     return rc;
 }
@@ -170,7 +198,8 @@ int model_open(const char *dir, const struct model_options *options, struct mode
     struct hash128 weights;
     *out = NULL;
     if (check_precision(options, err) || kernels_init(err) ||
-        open_description(m, dir, options, &weights, err) || load(m, weights, err)) {
+        open_description(m, dir, options, &weights, err) || choose_head(m, options, err) ||
+        load(m, weights, err)) {
         model_close(m);
         return err_wrap(err, "cannot open the model '%s'", dir);
     }
@@ -251,12 +280,12 @@ const char *model_role_prompt(const struct model *m, enum embed_role role)
     return prompt_named(m, m->config.default_prompt);
 }
 
-int model_tape(const struct model *m, struct tape *t, int *out, struct err *err)
+int model_tape(const struct model *m, struct tape *t, struct learner_slots *slots, struct err *err)
 {
     /* The set is frozen: building looks parameters up and writes nothing. */
     tape_init(t, (struct params *)(uintptr_t)&m->params, TAPE_INFER);
-    *out = config_build(&m->config, t);
-    if (tape_finish(t, *out, err) == 0)
+    *slots = head_build(&m->config, m->head, (int)m->config.n_labels, t);
+    if (tape_finish(t, slots->out, err) == 0)
         return 0;
     tape_release(t);
     return -1;

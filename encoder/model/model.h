@@ -15,15 +15,17 @@ struct model {
     struct params params;
     struct image image;
     struct model_info info;
+    enum head_kind head; /* what it was opened for */
     bool loaded; /* false: opened by model_inspect */
 };
 
 /* The prompt of a role: "" when there is none (encoder.h says which). */
 const char *model_role_prompt(const struct model *m, enum embed_role role);
 
-/* A tape of this model with its own memory, borrowing the model's parameters. *out is the slot of
- * the result, [n_seq, dim], not normalised by a final Normalize. */
-int model_tape(const struct model *m, struct tape *t, int *out, struct err *err) WARN_UNUSED;
+/* A tape of this model and its head with its own memory, borrowing the model's parameters. Vectors
+ * of a HEAD_SENTENCE are not normalised by a final Normalize. */
+int model_tape(const struct model *m, struct tape *t, struct learner_slots *slots,
+               struct err *err) WARN_UNUSED;
 
 /* The encoder's memory for activations, all threads together, most so far. */
 size_t encoder_peak_bytes(const struct encoder *e);

@@ -85,7 +85,8 @@ static enum embed_role role_of(const json_value *c)
 static void check_hidden(const char *name, const struct model *m, const json_value *golden)
 {
     struct tape t;
-    int out, ids[64], layer = 0;
+    struct learner_slots slots;
+    int ids[64], layer = 0;
     const json_value *hidden = js_get(golden, "hidden");
     const json_value *list = js_get(js_at(js_get(golden, "cases"), 0), "ids");
     if (js_count(hidden) == 0)
@@ -95,7 +96,7 @@ static void check_hidden(const char *name, const struct model *m, const json_val
         ids[i] = (int)js_int(js_at(list, (size_t)i), 0);
     const int start[] = {0, n};
     const struct batch b = {.n_tok = n, .n_seq = 1, .token = ids, .start = start};
-    assert_int_equal(model_tape(m, &t, &out, NULL), 0);
+    assert_int_equal(model_tape(m, &t, &slots, NULL), 0);
     assert_int_equal(tape_bind(&t, &b, NULL), 0);
     for (int i = 0; i < t.n_ops; i++) {
         t.op[i].kind->forward(&t, &t.op[i], &b);
