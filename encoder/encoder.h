@@ -20,7 +20,9 @@ struct model_options {
     const char *pooling;   /* for folders without modules.json: "mean" (default), "cls", "max", ...;
                               NULL: as the folder says */
     int max_tokens;        /* 0: as the folder says */
-    const char *precision; /* "fp32"; NULL: fp32 */
+    const char *precision; /* "fp32", "bf16", "int8"; "auto": the fastest that this CPU has and that
+                              this model is known to do well in (model_check); NULL: fp32 */
+    const char *unchecked; /* what "auto" is as long as model_check was not run; NULL: fp32 */
     const char *task;      /* what to open the folder for: NULL: its vectors; "auto": what the head
                               that it has does; else a task's name, whose head must be there */
 };
@@ -43,6 +45,7 @@ struct model_info {
     const char *const *label;
     size_t n_labels;
     int64_t parameters;
+    const char *precision; /* that it was opened in; NULL: opened by model_inspect */
     char fingerprint[33];
 };
 const struct model_info *model_info(const struct model *m);
@@ -54,6 +57,24 @@ const struct tokenizer *model_tokenizer(const struct model *m);
  * model_close. */
 int model_inspect(const char *dir, const struct model_options *options, struct model **out,
                   struct err *err) WARN_UNUSED;
+
+/* How a model fares in a precision, compared with itself in fp32 on some dozens of texts that come
+ * with the program. */
+struct model_fitness {
+    const char *precision;
+    bool here;   /* this CPU has the instructions */
+    bool known;  /* it was measured; the rest is 0 otherwise */
+    bool passed; /* good enough for "auto" */
+    double mean_cosine, worst_cosine; /* to the vectors of fp32 */
+    double order; /* share of clear decisions between two passages for a question that stay */
+};
+enum { MODEL_FITNESSES = 2 };
+/* Fills out[0] for bf16 and out[1] for int8. Measured once per model, precision, instruction set and
+ * version of the program, and remembered in the cache folder. run false: only what is remembered;
+ * else what is missing is measured, which takes about a second. options: as for model_open; its
+ * precision is not looked at. */
+int model_check(const char *dir, const struct model_options *options, bool run, int threads,
+                struct model_fitness out[MODEL_FITNESSES], struct err *err) WARN_UNUSED;
 
 /* The tokenizer alone, from the folder where model_open looks for it; neither weights nor
  * config.json need be there. Freed with tokenizer_free. */

@@ -90,6 +90,7 @@ int encoder_embedder(const struct model *m, int threads, struct embedder **out, 
     e->encoder = encoder;
     e->base = (struct embedder){.dim = info->dim,
                                 .window = info->max_tokens,
+                                .precision = m->precision,
                                 .embed = embed,
                                 .tokens = tokens,
                                 .overhead = overhead,

@@ -154,6 +154,7 @@ struct learner_slots head_build(const struct model_config *c, enum head_kind kin
     const struct head_place p = {
         .c = c, .t = t, .x = config_build_encoder(c, t), .n_labels = n_labels, .slots = &slots};
     slots.hidden = p.x;
+    t->precision = PRECISION_FP32; /* heads are small, and their numbers are the answer */
     heads[kind].build(&p);
     return slots;
 }

@@ -2,6 +2,7 @@
 #include "encoder/model/model.h"
 
 #include "encoder/model/cache.h"
+#include "encoder/model/gate.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -166,19 +167,11 @@ static int declare_params(struct model *m, struct err *err)
 {
     struct tape t;
     tape_init(&t, &m->params, TAPE_INFER);
+    t.precision = m->precision;
     const struct learner_slots slots = head_build(&m->config, m->head, (int)m->config.n_labels, &t);
     const int rc = tape_finish(&t, slots.out, err);
     tape_release(&t);
     return rc;
-}
-
-static int check_precision(const struct model_options *options, struct err *err)
-{
-    const char *precision = options && options->precision ? options->precision : "fp32";
-    if (!strcmp(precision, "fp32"))
-        return 0;
-    err_kind_set(err, ERR_USAGE, "this build has no precision '%s'", precision);
-    return err_hint(err, "use fp32");
 }
 
 static int load(struct model *m, struct hash128 weights, struct err *err)
@@ -197,8 +190,8 @@ int model_open(const char *dir, const struct model_options *options, struct mode
     struct model *m = xcalloc(1, sizeof *m);
     struct hash128 weights;
     *out = NULL;
-    if (check_precision(options, err) || kernels_init(err) ||
-        open_description(m, dir, options, &weights, err) || choose_head(m, options, err) ||
+    if (kernels_init(err) || open_description(m, dir, options, &weights, err) ||
+        choose_head(m, options, err) || model_settle_precision(m, options, err) ||
         load(m, weights, err)) {
         model_close(m);
         return err_wrap(err, "cannot open the model '%s'", dir);
@@ -284,6 +277,7 @@ int model_tape(const struct model *m, struct tape *t, struct learner_slots *slot
 {
     /* The set is frozen: building looks parameters up and writes nothing. */
     tape_init(t, (struct params *)(uintptr_t)&m->params, TAPE_INFER);
+    t->precision = m->precision;
     *slots = head_build(&m->config, m->head, (int)m->config.n_labels, t);
     if (tape_finish(t, slots->out, err) == 0)
         return 0;

@@ -16,6 +16,7 @@ struct model {
     struct image image;
     struct model_info info;
     enum head_kind head; /* what it was opened for */
+    enum precision precision;
     bool loaded; /* false: opened by model_inspect */
 };
 

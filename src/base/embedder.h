@@ -8,6 +8,7 @@
 #define SEMSEARCH_BASE_EMBEDDER_H
 
 #include "src/base/err.h"
+#include "src/base/precision.h"
 #include "src/base/str.h"
 
 #include <stdint.h>
@@ -28,10 +29,11 @@ struct embedder {
     int dim;    /* numbers per vector */
     int window; /* most tokens of a text, special tokens and prompt included; longer texts are cut
                  */
-    char name[128];       /* for people */
-    char fingerprint[33]; /* hex; equal exactly when the vectors of two embedders may be mixed:
-                             weights, tokenizer, pooling, prompts, window (the index adds its
-                             chunker to it) */
+    enum precision precision; /* what its vectors are computed in; not part of the fingerprint */
+    char name[128];           /* for people */
+    char fingerprint[33];     /* hex; equal exactly when the vectors of two embedders may be mixed:
+                                 weights, tokenizer, pooling, prompts, window (the index adds its
+                                 chunker to it) */
 
     /* out: [n, dim] unit vectors, row i for texts[i]. The result for a text never depends on the
      * others, their order or the number of threads. *n_tokens (may be NULL) gets the tokens that

@@ -1,8 +1,9 @@
 /* bench_encoder.c - texts and tokens a second of the encoder.
  *
- *     bench_encoder MODEL [TEXTS]               the table: 16, 128, 256 tokens and TEXTS, 1 and 2
- * threads bench_encoder MODEL CASE THREADS SECONDS  one line of JSON; CASE is a number of tokens or
- * a file
+ *     bench_encoder [--precision P] MODEL [TEXTS]
+ *         the table: 16, 128, 256 tokens and TEXTS, 1 and 2 threads
+ *     bench_encoder [--precision P] MODEL CASE THREADS SECONDS
+ *         one line of JSON; CASE is a number of tokens or a file
  *
  * A number N means texts of exactly N tokens: [CLS], ids 1000 + k * 7919 mod 20000 (k counting on
  * through all texts), [SEP]; given as ids, so that tests/bench/peers/encoder.py can feed the very
@@ -132,12 +133,19 @@ int main(int argc, char **argv)
 {
     struct err err = {0};
     struct model *m;
+    struct model_options options = {0};
+    if (argc > 2 && strcmp(argv[1], "--precision") == 0) {
+        options.precision = argv[2];
+        argv += 2;
+        argc -= 2;
+    }
     if (argc < 2 || argc > 5) {
-        fprintf(stderr, "usage: bench_encoder MODEL [TEXTS | CASE THREADS SECONDS]\n");
+        fprintf(stderr, "usage: bench_encoder [--precision P] MODEL [TEXTS | CASE THREADS "
+                        "SECONDS]\n");
         return 2;
     }
     const double t0 = clock_ms();
-    if (model_open(argv[1], NULL, &m, &err))
+    if (model_open(argv[1], &options, &m, &err))
         die(&err);
     const double opened = clock_ms() - t0;
     if (argc == 5) {
@@ -146,8 +154,8 @@ int main(int argc, char **argv)
                f.texts, f.texts_s, f.tokens_s, f.cpu_s);
     } else {
         const char *const cases[] = {"16", "128", "256", argc > 2 ? argv[2] : NULL};
-        printf("%s, fp32, %s (%s); opened in %.1f ms\n", model_info(m)->name, kern.isa,
-               kern.features, opened);
+        printf("%s, %s, %s (%s); opened in %.1f ms\n", model_info(m)->name,
+               model_info(m)->precision, kern.isa, kern.features, opened);
         printf("%10s %8s %12s %12s %14s\n", "tokens", "threads", "texts/s", "tokens/s",
                "activations");
         for (int i = 0; i < 4 && cases[i]; i++)
