@@ -30,7 +30,7 @@ struct encoder {
     struct runner runner;
     struct reader *reader;    /* [n_workers] */
     struct text_tokens *text; /* [RUN_SEQUENCES] */
-    struct sequence *seq;     /* likewise */
+    struct run_sequence *seq; /* likewise */
 };
 
 /* One call, seen by the workers. */
@@ -149,8 +149,8 @@ static int tokenise_wave(struct job *j, int n, struct err *err)
         return -1;
     }
     for (int i = 0; i < n; i++)
-        e->seq[i] = (struct sequence){.id = e->reader[e->text[i].reader].id + e->text[i].at,
-                                      .n = e->text[i].n};
+        e->seq[i] = (struct run_sequence){.id = e->reader[e->text[i].reader].id + e->text[i].at,
+                                          .n = e->text[i].n};
     return 0;
 }
 
@@ -261,8 +261,8 @@ int encoder_embed_ids(struct encoder *e, const int *ids, const int *start, size_
     for (size_t done = 0; done < n;) {
         const size_t wave = n - done < RUN_SEQUENCES ? n - done : RUN_SEQUENCES;
         for (size_t i = 0; i < wave; i++)
-            e->seq[i] = (struct sequence){.id = ids + start[done + i],
-                                          .n = start[done + i + 1] - start[done + i]};
+            e->seq[i] = (struct run_sequence){.id = ids + start[done + i],
+                                              .n = start[done + i + 1] - start[done + i]};
         j.out = out + done * (size_t)c->dim;
         if (runner_run(&e->runner, e->seq, (int)wave, 0, take_vector, &j, err))
             return -1;

@@ -9,19 +9,8 @@
 #ifndef SEMSEARCH_ENCODER_MODEL_LOAD_H
 #define SEMSEARCH_ENCODER_MODEL_LOAD_H
 
-#include "encoder/model/config.h"
-#include "encoder/weights/folder.h"
+#include "encoder/model/tensors.h"
 #include "src/base/hash.h"
-
-/* The weight files of a model: those of the encoder, then those of each module that has any. */
-struct weight_sources {
-    struct weight_list list;
-    size_t begin[MODULES_MAX + 2]; /* group g is files [begin[g], begin[g + 1]); 0 is the encoder,
-                                      1 + i is module i */
-};
-int weight_sources_find(struct weight_sources *s, const struct model_config *c,
-                        struct err *err) WARN_UNUSED;
-void weight_sources_release(struct weight_sources *s);
 
 /* Where a parameter's numbers are. */
 struct placement {
@@ -49,9 +38,5 @@ struct image {
 int image_load(struct image *im, struct params *params, const struct model_config *c,
                const struct weight_sources *s, struct hash128 id, struct err *err) WARN_UNUSED;
 void image_release(struct image *im);
-
-/* How many numbers the weight files hold, buffers of integers not counted. Reads headers only. */
-int weight_sources_count(const struct weight_sources *s, int64_t *parameters,
-                         struct err *err) WARN_UNUSED;
 
 #endif

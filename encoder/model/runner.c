@@ -19,7 +19,7 @@ struct session {
 /* One call, seen by the workers. */
 struct run {
     struct runner *r;
-    const struct sequence *seq;
+    const struct run_sequence *seq;
     int skip;
     void (*take)(void *ctx, int item, const struct seq_output *o);
     void *ctx;
@@ -43,7 +43,7 @@ bool failure_seen(struct failure *f)
 
 static int longest_first(const void *a, const void *b, void *ctx)
 {
-    const struct sequence *s = ctx;
+    const struct run_sequence *s = ctx;
     const int x = *(const int *)a, y = *(const int *)b;
     if (s[x].n != s[y].n)
         return s[x].n < s[y].n ? 1 : -1;
@@ -51,7 +51,7 @@ static int longest_first(const void *a, const void *b, void *ctx)
 }
 
 /* Sorts the sequences and cuts them into batches; returns how many. */
-static int make_batches(struct runner *r, const struct sequence *seq, int n)
+static int make_batches(struct runner *r, const struct run_sequence *seq, int n)
 {
     size_t total = 0;
     for (int i = 0; i < n; i++) {
@@ -105,7 +105,7 @@ static int session_reserve(struct session *s, int n_tok, int n_seq, struct err *
 }
 
 /* Copies one sequence to the batch's end. */
-static void append(struct session *s, const struct sequence *q, int skip)
+static void append(struct session *s, const struct run_sequence *q, int skip)
 {
     struct batch *b = &s->batch;
     const size_t bytes = (size_t)q->n * sizeof *s->token;
@@ -190,7 +190,7 @@ static void batch_item(void *ctx, int item, int worker)
     failure_set(&run->failure, &err);
 }
 
-int runner_run(struct runner *r, const struct sequence *seq, int n, int skip,
+int runner_run(struct runner *r, const struct run_sequence *seq, int n, int skip,
                void (*take)(void *ctx, int item, const struct seq_output *o), void *ctx,
                struct err *err)
 {

@@ -19,7 +19,7 @@ enum {
     RUN_SEQUENCES = 4096 /* at most so many a run */
 };
 
-struct sequence {
+struct run_sequence {
     const int *id, *type; /* [n]; type NULL: all 0 */
     int n;                /* 0: passes through no batch */
     const int *pick;      /* [n_pick] positions, rising, that a HEAD_MLM answers */
@@ -47,7 +47,7 @@ void runner_close(struct runner *r); /* safe on a zeroed one */
 /* Runs n <= RUN_SEQUENCES sequences. take() is called once for each, from whichever worker has it;
  * the output is only valid inside. `skip`: leading tokens that pooling leaves out. Fails on memory
  * and when the program is asked to stop. */
-int runner_run(struct runner *r, const struct sequence *seq, int n, int skip,
+int runner_run(struct runner *r, const struct run_sequence *seq, int n, int skip,
                void (*take)(void *ctx, int item, const struct seq_output *o), void *ctx,
                struct err *err) WARN_UNUSED;
 
