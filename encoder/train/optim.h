@@ -37,6 +37,10 @@ double gradients_norm(const struct params *p, struct pool *pool);
 /* One update of every trained parameter's w with rate lr, its gradient times `clip` (clip by global
  * norm: min(1, max_norm / (norm + 1e-6)), torch.nn.utils.clip_grad_norm_). Gradients are then 0. */
 void adamw_step(struct adamw *a, double lr, double clip, struct pool *pool);
+/* What is known of one parameter: whether weight decay applies to it, and the factor of its rate
+ * (1 without layer_decay). */
+bool adamw_decays(const struct param *p);
+double adamw_rate(const struct adamw *a, const struct param *p);
 /* Bytes of m and v, for the estimate before starting. */
 size_t adamw_bytes(const struct params *p);
 
