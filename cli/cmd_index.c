@@ -308,6 +308,8 @@ static int run_target(const struct args *a, const struct target *t, struct err *
         engine_close(&e);
         return -1;
     }
+    if (t->exists)
+        engine_adapt(&e, t->place.index_dir); /* its background is that of mapped questions */
     struct bar bar;
     bar_init(&bar, a);
     struct store *s = NULL;

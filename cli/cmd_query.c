@@ -40,9 +40,11 @@ static int session_open(const struct args *a, bool need_model, struct session *s
         return -1;
     if (store_meta_get(s->store, "model_name", &s->model_name, err))
         return -1;
-    if (need_model && s->options.mode != SEARCH_KEYWORD &&
-        engine_of_index(a, s->store, &s->engine, err))
-        return -1;
+    if (need_model && s->options.mode != SEARCH_KEYWORD) {
+        if (engine_of_index(a, s->store, &s->engine, err))
+            return -1;
+        engine_adapt(&s->engine, s->place.index_dir);
+    }
     s->context = (struct results_context){.a = a,
                                           .place = &s->place,
                                           .store = s->store,

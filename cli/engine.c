@@ -1,6 +1,7 @@
 /* engine.c - see engine.h. */
 #include "cli/engine.h"
 
+#include "cli/output.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/thread.h"
@@ -112,6 +113,17 @@ out:
     free(pooling);
     free(fingerprint);
     return rc;
+}
+
+void engine_adapt(struct engine *e, const char *index_dir)
+{
+    struct adapter *a;
+    struct err why = {0};
+    const int found = adapter_load(index_dir, e->embedder->fingerprint, e->embedder->dim, &a, &why);
+    if (found < 0)
+        note("%s; searching without it (%s)", why.msg, why.hint);
+    if (found > 0)
+        e->embedder = adapter_embedder(e->embedder, true, a);
 }
 
 double engine_cosine(const float *a, const float *b, int dim)

@@ -10,6 +10,9 @@
 #include "index/search.h"
 #include "index/snapshot.h"
 #include "index/store/store.h"
+#include "index/tune/adapter.h"
+#include "index/tune/held.h"
+#include "index/tune/pairs.h"
 #include "index/update.h"
 #include "index/walk.h"
 

@@ -209,10 +209,7 @@ static int finish(struct collection *s, struct embedder *e, const struct progres
 {
     char fingerprint[33];
     update_fingerprint(e, fingerprint);
-    return search_calibrate(s->store, e, err) ||
-                   snapshot_build(s->store, fingerprint, e->dim, "auto", true, sink, err)
-               ? -1
-               : 0;
+    return snapshot_build(s->store, fingerprint, e->dim, "auto", true, sink, err);
 }
 
 int collection_build(struct collection *s, const char *dir, const char *index, struct embedder *e,

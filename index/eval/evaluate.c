@@ -24,9 +24,9 @@ enum { DEPTH = 1000, CHUNK_DEPTH = 5000, N_MODES = 3, ANN_K = 10 };
 static const char *const mode_name[N_MODES] = {
     [SEARCH_HYBRID] = "hybrid", [SEARCH_VECTOR] = "vector", [SEARCH_KEYWORD] = "keyword"};
 
-struct evaluation {
-    const struct evaluate_options *options;
-    struct embedder *embedder;
+struct evaluation_bench {
+    struct evaluate_options options; /* its strings are borrowed while asking */
+    struct embedder *embedder;       /* that asks */
     const struct progress_sink *sink;
     struct names docs;
     struct collection collection;
@@ -42,7 +42,7 @@ struct evaluation {
 /* ---- one ranking ---- */
 
 /* Documents in the order of their best passage. */
-static size_t rank_documents(struct evaluation *v, const struct beir_query *q,
+static size_t rank_documents(struct evaluation_bench *v, const struct beir_query *q,
                              const struct ranking *r, struct ranked *out)
 {
     const struct collection *s = &v->collection;
@@ -62,7 +62,7 @@ static size_t rank_documents(struct evaluation *v, const struct beir_query *q,
     return n;
 }
 
-static void write_run(struct evaluation *v, enum search_mode mode, const struct beir_query *q,
+static void write_run(struct evaluation_bench *v, enum search_mode mode, const struct beir_query *q,
                       const struct ranked *item, size_t n)
 {
     struct str line = {0};
@@ -73,7 +73,8 @@ static void write_run(struct evaluation *v, enum search_mode mode, const struct 
     str_release(&line);
 }
 
-static void ask(struct evaluation *v, size_t i, enum search_mode mode, struct metrics *sum)
+/* Returns the question's nDCG@10. */
+static double ask(struct evaluation_bench *v, size_t i, enum search_mode mode, struct metrics *sum)
 {
     const struct beir_query *q = &v->queries.item[i];
     const struct filter_rows everything = {0};
@@ -85,7 +86,7 @@ static void ask(struct evaluation *v, size_t i, enum search_mode mode, struct me
     struct rank_query rank = {.mode = mode, .bg = v->searcher->bg, .exact = true};
     rank.vector = mode == SEARCH_KEYWORD ? NULL : v->vector + i * (size_t)v->embedder->dim;
     rank.words = mode == SEARCH_VECTOR ? NULL : words;
-    rank_rows(v->searcher->snapshot, &rank, &everything, v->options->chunk ? CHUNK_DEPTH : DEPTH,
+    rank_rows(v->searcher->snapshot, &rank, &everything, v->options.chunk ? CHUNK_DEPTH : DEPTH,
               &ranking);
     const size_t n = rank_documents(v, q, &ranking, docs);
     for (size_t j = 0; j < q->n_judged; j++)
@@ -99,11 +100,12 @@ static void ask(struct evaluation *v, size_t i, enum search_mode mode, struct me
     ranking_release(&ranking);
     free(docs);
     free(grade);
+    return m.ndcg10;
 }
 
 /* ---- default against exact search ---- */
 
-static double ann_recall(struct evaluation *v)
+static double ann_recall(struct evaluation_bench *v)
 {
     struct hit exact[ANN_K], found[ANN_K];
     double sum = 0;
@@ -122,7 +124,7 @@ static double ann_recall(struct evaluation *v)
 
 /* ---- the whole ---- */
 
-static void tell(const struct evaluation *v, size_t done, const char *phase)
+static void tell(const struct evaluation_bench *v, size_t done, const char *phase)
 {
     const struct progress p = {
         .done = (int64_t)done, .total = (int64_t)v->queries.n, .phase = phase};
@@ -130,7 +132,7 @@ static void tell(const struct evaluation *v, size_t done, const char *phase)
         v->sink->update(v->sink->ctx, &p);
 }
 
-static int encode_queries(struct evaluation *v, struct err *err)
+static int encode_queries(struct evaluation_bench *v, struct err *err)
 {
     const size_t dim = (size_t)v->embedder->dim, n = v->queries.n;
     struct span *text = xmalloc(n * sizeof *text);
@@ -142,15 +144,15 @@ static int encode_queries(struct evaluation *v, struct err *err)
     return rc;
 }
 
-static int ask_all(struct evaluation *v, struct evaluate_report *out, struct err *err)
+static int ask_all(struct evaluation_bench *v, struct evaluate_report *out, double *ndcg,
+                   struct err *err)
 {
-    v->seen = xcalloc(v->docs.n, sizeof *v->seen);
     for (size_t i = 0; i < v->queries.n; i++) {
         tell(v, i, "ranking");
         if (stop_requested())
             return err_kind_set(err, ERR_STOPPED, "stopped");
         for (int mode = 0; mode < N_MODES; mode++)
-            ask(v, i, (enum search_mode)mode, &out->mode[mode]);
+            ndcg[i * N_MODES + (size_t)mode] = ask(v, i, (enum search_mode)mode, &out->mode[mode]);
     }
     for (int mode = 0; mode < N_MODES; mode++)
         metrics_scale(&out->mode[mode], 1.0 / (double)v->queries.n);
@@ -158,7 +160,7 @@ static int ask_all(struct evaluation *v, struct evaluate_report *out, struct err
     return 0;
 }
 
-static int time_all(struct evaluation *v, struct evaluate_report *out, struct err *err)
+static int time_all(struct evaluation_bench *v, struct evaluate_report *out, struct err *err)
 {
     const struct search_options o = {
         .k = 10, .min_score = -1, .since_ns = INT64_MIN, .until_ns = INT64_MAX};
@@ -184,10 +186,10 @@ static int time_all(struct evaluation *v, struct evaluate_report *out, struct er
     return rc;
 }
 
-static int runs_open(struct evaluation *v, struct err *err)
+static int runs_open(struct evaluation_bench *v, struct err *err)
 {
-    for (int mode = 0; v->options->run && mode < N_MODES; mode++) {
-        char *path = xasprintf("%s.%s", v->options->run, mode_name[mode]);
+    for (int mode = 0; v->options.run && mode < N_MODES; mode++) {
+        char *path = xasprintf("%s.%s", v->options.run, mode_name[mode]);
         v->has_run[mode] = outfile_open(&v->run[mode], path, err) == 0;
         free(path);
         if (!v->has_run[mode])
@@ -196,7 +198,7 @@ static int runs_open(struct evaluation *v, struct err *err)
     return 0;
 }
 
-static int runs_close(struct evaluation *v, int rc, struct err *err)
+static int runs_close(struct evaluation_bench *v, int rc, struct err *err)
 {
     for (int mode = 0; mode < N_MODES; mode++) {
         if (!v->has_run[mode])
@@ -209,34 +211,78 @@ static int runs_close(struct evaluation *v, int rc, struct err *err)
     return rc;
 }
 
+int evaluate_open(const struct evaluate_options *o, struct embedder *e,
+                  const struct progress_sink *sink, struct evaluation_bench **out, struct err *err)
+{
+    struct evaluation_bench *v = xcalloc(1, sizeof *v);
+    v->options = *o;
+    v->sink = sink;
+    *out = NULL;
+    int rc = beir_names(o->data, &v->docs, err); /* what is wrong is told before the long work */
+    if (rc == 0)
+        rc = beir_queries_read(o->data, o->qrels, &v->docs, &v->queries, err);
+    if (rc == 0)
+        rc = collection_build(&v->collection, o->data, o->scratch, e, o->chunk, sink, err);
+    if (rc) {
+        evaluate_close(v);
+        return -1;
+    }
+    v->seen = xcalloc(v->docs.n, sizeof *v->seen);
+    *out = v;
+    return 0;
+}
+
+void evaluate_close(struct evaluation_bench *v)
+{
+    if (!v)
+        return;
+    searcher_close(v->searcher);
+    beir_queries_release(&v->queries);
+    collection_close(&v->collection);
+    names_release(&v->docs);
+    free(v->vector);
+    free(v->seen);
+    free(v);
+}
+
+int evaluate_ask(struct evaluation_bench *v, struct embedder *e, struct evaluate_report *out,
+                 double **ndcg, struct err *err)
+{
+    double *each = xcalloc(v->queries.n * N_MODES, sizeof *each);
+    *out =
+        (struct evaluate_report){.queries = (int64_t)v->queries.n, .documents = (int64_t)v->docs.n};
+    v->embedder = e;
+    searcher_close(v->searcher);
+    v->searcher = NULL;
+    free(v->vector);
+    v->vector = NULL;
+    int rc = search_calibrate(v->collection.store, e, err);
+    if (rc == 0)
+        rc = searcher_open(v->collection.store, e, &v->searcher, err);
+    if (rc == 0)
+        rc = runs_open(v, err);
+    if (rc == 0)
+        rc = encode_queries(v, err);
+    if (rc == 0)
+        rc = ask_all(v, out, each, err);
+    if (rc == 0)
+        rc = time_all(v, out, err);
+    rc = runs_close(v, rc, err);
+    if (rc == 0 && ndcg)
+        *ndcg = each;
+    else
+        free(each);
+    return rc;
+}
+
 int evaluate_search(const struct evaluate_options *o, struct embedder *e,
                     const struct progress_sink *sink, struct evaluate_report *out, struct err *err)
 {
-    struct evaluation v = {.options = o, .embedder = e, .sink = sink};
+    struct evaluation_bench *b = NULL;
     *out = (struct evaluate_report){0};
-    int rc = beir_names(o->data, &v.docs, err); /* what is wrong is told before the long work */
+    int rc = evaluate_open(o, e, sink, &b, err);
     if (rc == 0)
-        rc = beir_queries_read(o->data, o->qrels, &v.docs, &v.queries, err);
-    if (rc == 0)
-        rc = collection_build(&v.collection, o->data, o->scratch, e, o->chunk, sink, err);
-    if (rc == 0)
-        rc = searcher_open(v.collection.store, e, &v.searcher, err);
-    if (rc == 0)
-        rc = runs_open(&v, err);
-    if (rc == 0)
-        rc = encode_queries(&v, err);
-    if (rc == 0)
-        rc = ask_all(&v, out, err);
-    if (rc == 0)
-        rc = time_all(&v, out, err);
-    rc = runs_close(&v, rc, err);
-    out->queries = (int64_t)v.queries.n;
-    out->documents = (int64_t)v.docs.n;
-    searcher_close(v.searcher);
-    beir_queries_release(&v.queries);
-    collection_close(&v.collection);
-    names_release(&v.docs);
-    free(v.vector);
-    free(v.seen);
+        rc = evaluate_ask(b, e, out, NULL, err);
+    evaluate_close(b);
     return rc;
 }

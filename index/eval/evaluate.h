@@ -25,6 +25,18 @@ struct evaluate_report {
     double p50_ms, p95_ms;      /* of a whole hybrid question for ten results, encoding included */
 };
 
+/* The same in parts, to ask one indexed collection through several embedders of equal vectors for
+ * passages (a query adapter, say). */
+struct evaluation_bench;
+int evaluate_open(const struct evaluate_options *o, struct embedder *e,
+                  const struct progress_sink *sink, struct evaluation_bench **out,
+                  struct err *err) WARN_UNUSED;
+/* Measures the background anew with this embedder, asks, and scores. ndcg (may be NULL): for each
+ * question and mode its nDCG@10, [queries * 3], owned by the caller; questions in a fixed order. */
+int evaluate_ask(struct evaluation_bench *b, struct embedder *e, struct evaluate_report *out,
+                 double **ndcg, struct err *err) WARN_UNUSED;
+void evaluate_close(struct evaluation_bench *b); /* NULL is fine */
+
 /* Indexes the collection, asks all questions in all modes (exact search), and scores the rankings
  * 1000 deep, as trec_eval does. Fails on unreadable or inconsistent data, and when asked to stop.
  */

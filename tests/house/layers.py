@@ -20,13 +20,14 @@ MAY = {
     "encoder/train": ["src/base", "src/kernels", "encoder", "encoder/tokenizer", "encoder/weights", "encoder/tape",
                       "encoder/model"],
     "index": ["src/base", "src/kernels", "index/extract", "index/store", "index/ann", "index/keyword", "index/search",
-              "index/eval"],
+              "index/eval", "index/tune"],
     "index/extract": ["src/base", "index"],
     "index/store": ["src/base", "index"],
     "index/ann": ["src/base", "src/kernels", "index", "index/store"],
     "index/keyword": ["src/base", "src/kernels", "index", "index/store"],
     "index/search": ["src/base", "src/kernels", "index", "index/store", "index/keyword", "index/ann"],
     "index/eval": ["src/base", "src/kernels", "index", "index/store", "index/search"],
+    "index/tune": ["src/base", "src/kernels", "index", "index/store"],
     "cli": ["src/base"],
 }
 # What anybody may include of a folder that is not in its row, by who asks.
