@@ -6,9 +6,13 @@
 #include "src/base/str.h"
 #include "src/kernels/levels.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef KERNELS_X86
+#include <cpuid.h>
+#endif
 
 struct kernels kern;
 
@@ -28,6 +32,13 @@ static bool have_avx2(void) /* every CPU with AVX2 and FMA has F16C */
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 
+/* CPUID leaf 7, subleaf 1, EAX bit 4: the VEX encoding of VNNI. */
+static bool have_avxvnni(void)
+{
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return have_avx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && a >> 4 & 1U;
+}
+
 static bool have_avx512(void)
 {
     return have_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -39,9 +50,16 @@ static bool have_avx512_vnni(void)
     return have_avx512() && __builtin_cpu_supports("avx512vnni");
 }
 
+static bool have_avx512_bf16(void)
+{
+    return have_avx512_vnni() && __builtin_cpu_supports("avx512bf16");
+}
+
 static const struct level levels[] = {
+    {&kernels_avx512_bf16, have_avx512_bf16},
     {&kernels_avx512_vnni, have_avx512_vnni},
     {&kernels_avx512, have_avx512},
+    {&kernels_avxvnni, have_avxvnni},
     {&kernels_avx2, have_avx2},
     {&kernels_scalar, always},
 };
@@ -66,7 +84,7 @@ static bool level_named(const char *isa)
 }
 
 /* Says why a level cannot be forced, and which ones can. */
-static int level_refused(const char *wanted, struct err *err)
+static void level_refused(const char *wanted, struct err *err)
 {
     struct str usable = {0};
     for (size_t i = 0; i < ARRAY_LEN(levels); i++)
@@ -76,22 +94,35 @@ static int level_refused(const char *wanted, struct err *err)
                  level_named(wanted) ? "this CPU lacks that level" : "no such level");
     err_hint(err, "use one of %s, or leave the variable unset", usable.p);
     str_release(&usable);
-    return -1;
 }
+
+const struct kernels *kernels_choose(const char *isa, struct err *err)
+{
+    const struct level *best = levels;
+    if (isa && *isa) {
+        const struct kernels *const forced = kernels_level(isa);
+        if (!forced)
+            level_refused(isa, err);
+        return forced;
+    }
+    while (!best->usable())
+        best++;
+    return best->table;
+}
+
+static pthread_mutex_t init_lock = PTHREAD_MUTEX_INITIALIZER;
 
 int kernels_init(struct err *err)
 {
-    const char *const wanted = getenv("SEMSEARCH_ISA");
-    if (wanted && *wanted) {
-        const struct kernels *const forced = kernels_level(wanted);
-        if (!forced)
-            return level_refused(wanted, err);
-        kern = *forced;
-        return 0;
+    static bool chosen; /* under the lock */
+    pthread_mutex_lock(&init_lock);
+    if (!chosen) {
+        const struct kernels *const table = kernels_choose(getenv("SEMSEARCH_ISA"), err);
+        if (table)
+            kern = *table;
+        chosen = table != NULL;
     }
-    const struct level *best = levels;
-    while (!best->usable())
-        best++;
-    kern = *best->table;
-    return 0;
+    const int rc = chosen ? 0 : -1;
+    pthread_mutex_unlock(&init_lock);
+    return rc;
 }

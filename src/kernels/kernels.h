@@ -15,12 +15,12 @@
 #define SEMSEARCH_KERNELS_KERNELS_H
 
 #include "src/base/err.h"
+#include "src/kernels/activation.h"
+#include "src/kernels/train.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-enum activation { ACT_NONE, ACT_GELU, ACT_GELU_TANH, ACT_RELU, ACT_SILU, ACT_TANH };
 
 /* Weights [n_out, k] repacked once at load into panels of `kern.gemm_panel` output columns
  * ([panel][k][gemm_panel], the tail padded with zeros), so that the micro-kernel streams them.
@@ -152,6 +152,8 @@ struct kernels {
     double (*peak_bf16)(size_t iterations);
     double (*peak_i8)(size_t iterations);
 
+    struct train_kernels train;
+
     /* y[m,n] = (x - mean) / sqrt(var + eps) * gamma + beta, per row, biased variance, two passes;
      * beta may be NULL; y may be x. */
     void (*layer_norm)(float *y, const float *x, const float *gamma, const float *beta, int m,
@@ -174,12 +176,28 @@ struct kernels {
                          size_t dim);
     void (*dot_rows_i8)(int32_t *out, const int8_t *a, const int8_t *rows, size_t n_rows,
                         size_t dim);
+    /* The same for n rows given by number: out[i] = a . row index[i]. */
+    void (*dot_gather_i8)(int32_t *out, const int8_t *a, const int8_t *rows, const uint32_t *index,
+                          size_t n, size_t dim);
+
+    /* Sums of table entries over rows of half bytes, exact: out[r] = sum over pairs p of
+     * table[0][p][low half of c] + table[1][p][high half of c], where c is byte [r / 32][p][r % 32]
+     * of codes. table: [2][n_pairs][32], 16 entries twice; entries <= 63 and their sums < 65536.
+     * n_pairs is a multiple of 4; out: [32 * n_blocks]. */
+    void (*scan_nibbles)(uint16_t *out, const uint8_t *table, const uint8_t *codes, size_t n_blocks,
+                         size_t n_pairs);
+    /* Bit i of bits: score[i] >= floor. n is a multiple of 64. */
+    void (*at_least_u16)(uint64_t *bits, const uint16_t *score, size_t n, uint16_t floor);
 };
 
 /* The table of this process. Valid after kernels_init(), which chooses once; calling it again, from
- * any thread, changes nothing and returns what the first call returned. */
+ * any thread, changes nothing once it has succeeded. */
 extern struct kernels kern;
 int kernels_init(struct err *err) WARN_UNUSED;
+
+/* What kernels_init takes for a value of SEMSEARCH_ISA (NULL or "": the best level of this CPU).
+ * NULL with `err` set for a level that does not exist or that this CPU lacks. */
+const struct kernels *kernels_choose(const char *isa, struct err *err);
 
 /* For tests: the table of one level, or NULL when this CPU or build has none. */
 const struct kernels *kernels_level(const char *isa);

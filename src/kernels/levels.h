@@ -5,6 +5,8 @@
 
 #include "src/kernels/kernels.h"
 
-extern const struct kernels kernels_scalar, kernels_avx2, kernels_avx512, kernels_avx512_vnni;
+extern const struct kernels kernels_scalar;
+extern const struct kernels kernels_avx2, kernels_avxvnni;
+extern const struct kernels kernels_avx512, kernels_avx512_vnni, kernels_avx512_bf16;
 
 #endif

@@ -8,6 +8,7 @@
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifndef V_INLINE
 #define V_INLINE static inline __attribute__((always_inline))
@@ -136,6 +137,32 @@ V_INLINE vf v_load_bf16(const uint16_t *p)
     return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
 }
 
+/* To nearest even: add just under half of the last place that stays, more if that is odd. NaN
+ * becomes quiet instead. */
+V_INLINE __m256i v_bf16_words(vf v)
+{
+    const __m256i bits = _mm256_castps_si256(v), one = _mm256_set1_epi32(1);
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), one);
+    const __m256i up = _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd);
+    const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+    const __m256 is_nan = _mm256_cmp_ps(v, v, _CMP_UNORD_Q);
+    return _mm256_srli_epi32(_mm256_castps_si256(_mm256_blendv_ps(
+                                 _mm256_castsi256_ps(up), _mm256_castsi256_ps(quiet), is_nan)),
+                             16);
+}
+V_INLINE void v_store_bf16(uint16_t *p, vf v)
+{
+    const __m256i words = v_bf16_words(v);
+    _mm_storeu_si128((__m128i *)p, _mm_packus_epi32(_mm256_castsi256_si128(words),
+                                                    _mm256_extracti128_si256(words, 1)));
+}
+V_INLINE void v_store_bf16_n(uint16_t *p, vf v, size_t n)
+{
+    uint16_t all[8];
+    v_store_bf16(all, v);
+    memcpy(p, all, n * sizeof *p);
+}
+
 /* Three rounds of interleaving: pairs of floats, pairs of doubles, then 128-bit halves. */
 V_INLINE void v_transpose(float *dst, size_t ldd, const float *src, size_t lds, int n)
 {
@@ -171,27 +198,113 @@ V_INLINE void v_sum4(float out[4], vf a, vf b, vf c, vf d)
                   _mm_add_ps(_mm256_castps256_ps128(quarters), _mm256_extractf128_ps(quarters, 1)));
 }
 
-/* Bytes are widened to 16 bits; pairs of products are added in 32. */
-#define I8W       16
-#define I8_OFFSET 0
-
 typedef __m256i vi;
 
 V_INLINE vi v_i8_zero(void)
 {
     return _mm256_setzero_si256();
 }
+
+#ifdef V_DPBUSD_256
+
+/* VNNI multiplies unsigned by signed bytes: b + 128 (its top bit flipped) is unsigned. The form
+ * used does not saturate. */
+#define I8W       32
+#define I8_OFFSET 128
+
+V_INLINE vi v_i8_dot(vi sum, const int8_t *a, const int8_t *b)
+{
+    const __m256i unsigned_b =
+        _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)b), _mm256_set1_epi8(INT8_MIN));
+    return V_DPBUSD_256(sum, unsigned_b, _mm256_loadu_si256((const __m256i *)a));
+}
+
+#else
+
+/* Bytes are widened to 16 bits; pairs of products are added in 32. */
+#define I8W       16
+#define I8_OFFSET 0
+
 V_INLINE vi v_i8_dot(vi sum, const int8_t *a, const int8_t *b)
 {
     const __m256i wa = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)a));
     const __m256i wb = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)b));
     return _mm256_add_epi32(sum, _mm256_madd_epi16(wa, wb));
 }
+
+#endif
+
 V_INLINE void v_i8_sum4(int32_t out[4], vi a, vi b, vi c, vi d)
 {
     const __m256i quarters = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
     _mm_storeu_si128((__m128i *)out, _mm_add_epi32(_mm256_castsi256_si128(quarters),
                                                    _mm256_extracti128_si256(quarters, 1)));
 }
+
+V_INLINE vi v_words(const void *p)
+{
+    return _mm256_loadu_si256((const __m256i *)p);
+}
+V_INLINE vi v_word1(const void *p)
+{
+    int32_t w;
+    memcpy(&w, p, sizeof w);
+    return _mm256_set1_epi32(w);
+}
+V_INLINE void v_store_words(void *p, vi v)
+{
+    _mm256_storeu_si256((__m256i *)p, v);
+}
+V_INLINE vi v_add_words(vi a, vi b)
+{
+    return _mm256_add_epi32(a, b);
+}
+V_INLINE vf v_float(vi v)
+{
+    return _mm256_cvtepi32_ps(v);
+}
+V_INLINE vf v_bf16_mac(vf acc, vi a, vi b)
+{
+    const __m256i upper = _mm256_set1_epi32((int)0xffff0000U);
+    acc = _mm256_fmadd_ps(_mm256_castsi256_ps(_mm256_and_si256(a, upper)),
+                          _mm256_castsi256_ps(_mm256_and_si256(b, upper)), acc);
+    return _mm256_fmadd_ps(_mm256_castsi256_ps(_mm256_slli_epi32(a, 16)),
+                           _mm256_castsi256_ps(_mm256_slli_epi32(b, 16)), acc);
+}
+
+#ifdef V_DPBUSD_256 /* VNNI on 256 bits, in whichever encoding the level's file names */
+
+#define I8_WORD 4
+
+V_INLINE vi v_i8_mac(vi acc, vi a, vi b)
+{
+    return V_DPBUSD_256(acc, a, b);
+}
+V_INLINE void v_store_i8(void *row, size_t at, vf v)
+{
+    const __m256i words = _mm256_cvtps_epi32(v);
+    const __m128i halves =
+        _mm_packs_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+    const __m128i bytes = _mm_packs_epi16(halves, halves);
+    _mm_storel_epi64((__m128i *)((char *)row + at), _mm_xor_si128(bytes, _mm_set1_epi8(INT8_MIN)));
+}
+
+#else
+
+#define I8_WORD 2
+
+V_INLINE vi v_i8_mac(vi acc, vi a, vi b)
+{
+    return _mm256_add_epi32(acc, _mm256_madd_epi16(a, b));
+}
+V_INLINE void v_store_i8(void *row, size_t at, vf v)
+{
+    const __m256i words = _mm256_cvtps_epi32(v);
+    _mm_storeu_si128(
+        (__m128i *)((char *)row + 2 * at),
+        _mm_packs_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+}
+
+#endif
 
 #endif

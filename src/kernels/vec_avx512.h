@@ -122,6 +122,39 @@ V_INLINE vf v_load_bf16(const uint16_t *p)
     return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
 }
 
+#ifdef __AVX512BF16__
+
+/* The instruction rounds subnormal numbers to 0. */
+V_INLINE __m256i v_bf16(vf v)
+{
+    return (__m256i)_mm512_cvtneps_pbh(v);
+}
+
+#else
+
+/* To nearest even: add just under half of the last place that stays, more if that is odd. NaN
+ * becomes quiet instead. */
+V_INLINE __m256i v_bf16(vf v)
+{
+    const __m512i bits = _mm512_castps_si512(v), one = _mm512_set1_epi32(1);
+    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), one);
+    const __m512i up = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd);
+    const __m512i rounded = _mm512_mask_or_epi32(up, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), bits,
+                                                 _mm512_set1_epi32(0x400000));
+    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16));
+}
+
+#endif
+
+V_INLINE void v_store_bf16(uint16_t *p, vf v)
+{
+    _mm256_storeu_si256((__m256i *)p, v_bf16(v));
+}
+V_INLINE void v_store_bf16_n(uint16_t *p, vf v, size_t n)
+{
+    _mm256_mask_storeu_epi16(p, v_lanes(n), v_bf16(v));
+}
+
 /* Four rounds of interleaving: pairs of floats, pairs of doubles, then 128-bit quarters twice. */
 V_INLINE void v_transpose(float *dst, size_t ldd, const float *src, size_t lds, int n)
 {
@@ -217,5 +250,78 @@ V_INLINE void v_i8_sum4(int32_t out[4], vi a, vi b, vi c, vi d)
     _mm_storeu_si128((__m128i *)out, _mm_add_epi32(_mm256_castsi256_si128(halves),
                                                    _mm256_extracti128_si256(halves, 1)));
 }
+
+V_INLINE vi v_words(const void *p)
+{
+    return _mm512_loadu_si512(p);
+}
+V_INLINE vi v_word1(const void *p)
+{
+    int32_t w;
+    memcpy(&w, p, sizeof w);
+    return _mm512_set1_epi32(w);
+}
+V_INLINE void v_store_words(void *p, vi v)
+{
+    _mm512_storeu_si512(p, v);
+}
+V_INLINE vi v_add_words(vi a, vi b)
+{
+    return _mm512_add_epi32(a, b);
+}
+V_INLINE vf v_float(vi v)
+{
+    return _mm512_cvtepi32_ps(v);
+}
+
+#ifdef __AVX512BF16__
+
+V_INLINE vf v_bf16_mac(vf acc, vi a, vi b)
+{
+    return _mm512_dpbf16_ps(acc, (__m512bh)a, (__m512bh)b);
+}
+
+#else
+
+V_INLINE vf v_bf16_mac(vf acc, vi a, vi b)
+{
+    const __m512i upper = _mm512_set1_epi32((int)0xffff0000U);
+    acc = _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_and_si512(a, upper)),
+                          _mm512_castsi512_ps(_mm512_and_si512(b, upper)), acc);
+    return _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_slli_epi32(a, 16)),
+                           _mm512_castsi512_ps(_mm512_slli_epi32(b, 16)), acc);
+}
+
+#endif
+
+#ifdef __AVX512VNNI__
+
+#define I8_WORD 4
+
+V_INLINE vi v_i8_mac(vi acc, vi a, vi b)
+{
+    return _mm512_dpbusd_epi32(acc, a, b);
+}
+V_INLINE void v_store_i8(void *row, size_t at, vf v)
+{
+    const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v));
+    _mm_storeu_si128((__m128i *)((char *)row + at), _mm_xor_si128(bytes, _mm_set1_epi8(INT8_MIN)));
+}
+
+#else
+
+#define I8_WORD 2
+
+V_INLINE vi v_i8_mac(vi acc, vi a, vi b)
+{
+    return _mm512_add_epi32(acc, _mm512_madd_epi16(a, b));
+}
+V_INLINE void v_store_i8(void *row, size_t at, vf v)
+{
+    _mm256_storeu_si256((__m256i *)((char *)row + 2 * at),
+                        _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(v)));
+}
+
+#endif
 
 #endif

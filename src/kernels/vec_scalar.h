@@ -129,6 +129,16 @@ V_INLINE vf v_load_bf16(const uint16_t *p)
     return bf16_value(*p);
 }
 
+V_INLINE void v_store_bf16(uint16_t *p, vf v)
+{
+    *p = bf16_bits(v);
+}
+V_INLINE void v_store_bf16_n(uint16_t *p, vf v, size_t n) /* 0 < n <= VW */
+{
+    (void)n;
+    *p = bf16_bits(v);
+}
+
 /* dst[c * ldd + r] = src[r * lds + c] for r, c < VW; rows from n on are not read and count as 0. */
 V_INLINE void v_transpose(float *dst, size_t ldd, const float *src, size_t lds, int n)
 {
@@ -168,6 +178,50 @@ V_INLINE void v_i8_sum4(int32_t out[4], vi a, vi b, vi c, vi d)
     out[1] = b;
     out[2] = c;
     out[3] = d;
+}
+
+/* Vectors of words of 4 bytes, and the products of narrow numbers in them: see bf16.inc and
+ * int8.inc. */
+V_INLINE vi v_words(const void *p)
+{
+    vi v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+V_INLINE vi v_word1(const void *p) /* one word in all lanes */
+{
+    return v_words(p);
+}
+V_INLINE void v_store_words(void *p, vi v)
+{
+    memcpy(p, &v, sizeof v);
+}
+V_INLINE vi v_add_words(vi a, vi b)
+{
+    return a + b;
+}
+V_INLINE vf v_float(vi v)
+{
+    return (float)v;
+}
+V_INLINE vf v_bf16_mac(vf acc, vi a, vi b)
+{
+    acc += float_of_bits((uint32_t)a & 0xffff0000U) * float_of_bits((uint32_t)b & 0xffff0000U);
+    return acc + float_of_bits((uint32_t)a << 16) * float_of_bits((uint32_t)b << 16);
+}
+
+#define I8_WORD 4 /* integers in a word */
+
+V_INLINE vi v_i8_mac(vi acc, vi a, vi b)
+{
+    for (int shift = 0; shift < 32; shift += 8)
+        acc += (int8_t)((uint32_t)a >> shift) * (int8_t)((uint32_t)b >> shift);
+    return acc;
+}
+/* Elements [at, at + VW) of a row of A: v rounded to even, + I8_OFFSET. */
+V_INLINE void v_store_i8(void *row, size_t at, vf v)
+{
+    ((int8_t *)row)[at] = (int8_t)v_round(v);
 }
 
 #endif

@@ -17,7 +17,9 @@
 
 #include <cmocka.h>
 
-static const char *const level_names[] = {"scalar", "neon", "avx2", "avx512", "avx512vnni"};
+/* From the worst to the best. */
+static const char *const level_names[] = {"scalar",  "neon",   "neondot",    "avx2",
+                                          "avxvnni", "avx512", "avx512vnni", "avx512bf16"};
 
 /* Calls `check` with the table of every level that this CPU has; fails when there is none. */
 static inline void each_level(void (*check)(const struct kernels *k))
