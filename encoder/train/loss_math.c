@@ -10,7 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { PRODUCT_ROWS = 64 };
+enum { PRODUCT_ROWS = 64, MAX_LANES = 16 };
 
 struct product {
     struct gemm_f32 g;
@@ -47,13 +47,25 @@ int loss_product(loss_real *c, const loss_real *a, const loss_real *b, int m, in
     return 0;
 }
 
+double loss_max(const loss_real *x, int n)
+{
+    loss_real lane[MAX_LANES];
+    int i = 0;
+    for (int j = 0; j < MAX_LANES; j++)
+        lane[j] = -INFINITY;
+    for (; i + MAX_LANES <= n; i += MAX_LANES)
+        for (int j = 0; j < MAX_LANES; j++)
+            lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
+    for (; i < n; i++)
+        lane[0] = x[i] > lane[0] ? x[i] : lane[0];
+    for (int j = 1; j < MAX_LANES; j++)
+        lane[0] = lane[j] > lane[0] ? lane[j] : lane[0];
+    return (double)lane[0];
+}
+
 double loss_softmax(loss_real *x, int n)
 {
-    int top = 0;
-    for (int i = 1; i < n; i++)
-        if (x[i] > x[top])
-            top = i;
-    const double most = (double)x[top];
+    const double most = loss_max(x, n);
     kern.softmax(x, 1, n); /* its largest element is 1 / sum(exp(x - most)) */
-    return most - log((double)x[top]);
+    return most - log(loss_max(x, n));
 }

@@ -44,6 +44,7 @@ int loss_product(loss_real *c, const loss_real *a, const loss_real *b, int m, in
                  struct pool *pool, struct err *err) WARN_UNUSED;
 /* x[0..n) becomes its softmax; returns log(sum(exp(x))) in double. n >= 1. */
 double loss_softmax(loss_real *x, int n);
+double loss_max(const loss_real *x, int n); /* the largest, NaN left out */
 
 /* As pool_run, or in this thread. */
 void loss_run(struct pool *pool, int n_items, void (*fn)(void *ctx, int item, int worker),

@@ -29,13 +29,15 @@ struct cross {
     unsigned char *right;
 };
 
+/* The label's logit is the largest, and the first of equal ones. */
 static bool label_is_top(const loss_real *x, int n, int label)
 {
-    int top = 0;
-    for (int i = 1; i < n; i++)
-        if (x[i] > x[top])
-            top = i;
-    return top == label;
+    if (!((double)x[label] >= loss_max(x, n)))
+        return false;
+    for (int i = 0; i < label; i++)
+        if (x[i] == x[label])
+            return false;
+    return true;
 }
 
 /* log(sum(exp(x))). Chunk by chunk, so that a row over a vocabulary needs no memory of its own. */
@@ -59,14 +61,14 @@ static void cross_row(const struct cross *c, int i)
     loss_real *const d = c->d ? c->d + (size_t)i * n : NULL;
     const int label = c->label[i];
     c->row[i] = 0;
-    c->right[i] = 0;
     if (label < 0) {
         if (d)
             memset(d, 0, n * sizeof *d);
         return;
     }
     const double own = (double)x[label];
-    c->right[i] = label_is_top(x, c->n_classes, label);
+    if (c->right)
+        c->right[i] = label_is_top(x, c->n_classes, label);
     if (!d) {
         c->row[i] = row_log_sum(x, c->n_classes) - own;
         return;
@@ -103,12 +105,12 @@ double loss_cross_entropy(const loss_real *logits, const int *label, int n, int 
                       .each = 1 / divisor,
                       .d = dlogits,
                       .row = xcalloc((size_t)n, sizeof *c.row),
-                      .right = xcalloc((size_t)n, 1)};
+                      .right = n_right ? xcalloc((size_t)n, 1) : NULL};
     loss_run(pool, (n + ROWS_ITEM - 1) / ROWS_ITEM, cross_rows, &c);
     double sum = 0;
     for (int i = 0; i < n; i++) {
         sum += c.row[i];
-        right += c.right[i];
+        right += c.right ? c.right[i] : 0;
     }
     free(c.row);
     free(c.right);

@@ -15,11 +15,18 @@ int loss_product(loss_real *c, const loss_real *a, const loss_real *b, int m, in
     return 0;
 }
 
-double loss_softmax(loss_real *x, int n)
+double loss_max(const loss_real *x, int n)
 {
-    double most = x[0], sum = 0;
+    double most = x[0];
     for (int i = 1; i < n; i++)
         most = fmax(most, x[i]);
+    return most;
+}
+
+double loss_softmax(loss_real *x, int n)
+{
+    const double most = loss_max(x, n);
+    double sum = 0;
     for (int i = 0; i < n; i++)
         sum += x[i] = exp(x[i] - most);
     for (int i = 0; i < n; i++)
