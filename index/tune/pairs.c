@@ -213,9 +213,14 @@ static struct span last_component(const char *heading)
     return span_of(at);
 }
 
+/* The passage, without the settings ("---" to "---") that a page may begin with. */
 static struct span passage_of(const struct collector *c, const struct store_chunk *chunk)
 {
-    return span_sub(str_view(&c->text), (size_t)chunk->start, (size_t)chunk->end);
+    const struct span s = span_sub(str_view(&c->text), (size_t)chunk->start, (size_t)chunk->end);
+    if (!span_starts(s, "---\n"))
+        return s;
+    const char *end = memmem(s.p + 3, s.n - 3, "\n---\n", 5);
+    return end ? span_sub(s, (size_t)(end - s.p) + 5, s.n) : s;
 }
 
 /* asked[i]: passage i has a title or a heading that asks for it. */

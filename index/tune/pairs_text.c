@@ -151,7 +151,7 @@ size_t text_sentence(struct span s)
     for (size_t i = 1; i + 2 < s.n; i++)
         if ((s.p[i] == '.' || s.p[i] == '?' || s.p[i] == '!') && s.p[i + 1] == ' ' &&
             is_word(s.p[i - 1]) && (isupper((unsigned char)s.p[i + 2]) || (s.p[i + 2] & 0x80)) &&
-            (i < 2 || s.p[i - 2] != ' ')) /* "J. Smith" goes on */
+            (i < 2 || (s.p[i - 2] != ' ' && s.p[i - 2] != '.'))) /* "J. Smith", "e.g. Git" go on */
             return i + 1;
     return 0;
 }
