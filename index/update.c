@@ -152,6 +152,22 @@ static int adopt_model(struct update *u, bool forget, struct err *err)
     return store_commit(u->s, err);
 }
 
+/* Every vector is stored with what computed it; that of the last run is what questions are computed
+ * in where the model's own word on it is missing. */
+static int note_precision(struct update *u, struct err *err)
+{
+    const char *now = precision_name(u->embedder->precision);
+    char *last = NULL;
+    if (!u->s || u->options->dry_run)
+        return 0;
+    store_vectors_are(u->s, u->embedder->precision);
+    if (store_meta_get(u->s, "precision", &last, err))
+        return -1;
+    const bool same = last && strcmp(last, now) == 0;
+    free(last);
+    return same ? 0 : store_meta_set(u->s, "precision", now, err);
+}
+
 static int check_model(struct update *u, struct err *err)
 {
     char *have = NULL;
@@ -309,7 +325,8 @@ static int run_threads(struct update *u, struct err *err)
 
 static int run(struct update *u, struct err *err)
 {
-    if (kernels_init(err) || check_model(u, err) || known_load(&u->known, u->s, err))
+    if (kernels_init(err) || check_model(u, err) || note_precision(u, err) ||
+        known_load(&u->known, u->s, err))
         return -1;
     unfinished_load(u);
     if (run_threads(u, err))

@@ -2,12 +2,12 @@
  *
  * A document is stored whole or not at all, and a large one may take longer than a time limit
  * allows. What was embedded of it by then is kept in <index folder>/unfinished, so that the next
- * run goes on and does not begin again. Only a cache: one of another model, cut short or damaged is
- * ignored, and a run that completes removes it.
+ * run goes on and does not begin again. Only a cache: one of another model or precision, cut short
+ * or damaged is ignored, and a run that completes removes it.
  *
- * Layout: "semsearch vectors 1\n", fingerprint (33 bytes with its NUL), dimension and count (int64,
- * this machine's order), count hashes of 16 bytes in rising order, count vectors [dim] f16, and the
- * 128-bit hash of all that.
+ * Layout: "semsearch vectors 2\n", fingerprint (33 bytes with its NUL), precision, dimension and
+ * count (int64, this machine's order), count hashes of 16 bytes in rising order, count vectors
+ * [dim] f16, and the 128-bit hash of all that.
  */
 #include "index/update_parts.h"
 
@@ -18,13 +18,13 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char magic[] = "semsearch vectors 1\n";
+static const char magic[] = "semsearch vectors 2\n";
 #define FILE_MAX ((size_t)256 << 20)
 
 struct head {
     char magic[sizeof magic];
     char fingerprint[33];
-    int64_t dim, count;
+    int64_t precision, dim, count;
 };
 
 static char *path_of(const struct update *u)
@@ -46,7 +46,8 @@ static bool is_ours(const struct update *u, struct span s, struct head *h)
     const size_t body = s.n - sizeof(struct hash128);
     const struct hash128 sum = hash_bytes(s.p, body);
     memcpy(h, s.p, sizeof *h);
-    return memcmp(h->magic, magic, sizeof magic) == 0 && h->dim == u->embedder->dim &&
+    return memcmp(h->magic, magic, sizeof magic) == 0 && h->precision == u->embedder->precision &&
+           h->dim == u->embedder->dim &&
            memcmp(h->fingerprint, u->fingerprint, sizeof h->fingerprint) == 0 && h->count >= 0 &&
            (size_t)h->count <= FILE_MAX / row && body == sizeof *h + (size_t)h->count * row &&
            memcmp(sum.b, s.p + body, sizeof sum.b) == 0;
@@ -89,7 +90,8 @@ struct row {
 static void write_rows(const struct update *u, const char *path, const struct row *row, size_t n)
 {
     const size_t vector_bytes = (size_t)u->embedder->dim * sizeof(uint16_t);
-    struct head h = {.dim = u->embedder->dim, .count = (int64_t)n};
+    struct head h = {
+        .precision = u->embedder->precision, .dim = u->embedder->dim, .count = (int64_t)n};
     struct outfile out;
     struct str s = {.max = FILE_MAX};
     memcpy(h.magic, magic, sizeof magic);

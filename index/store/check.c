@@ -87,7 +87,7 @@ static int look_vector(struct check *c, sqlite3_stmt *q, struct err *err)
     const struct span hash = column_span(q, 1), data = column_span(q, 2);
     if (sqlite3_column_int64(q, 3) != sum_vector(c->s, id, hash, data))
         tell(c, T_VECTOR, id, NULL, "its checksum does not agree");
-    else if (hash.n != sizeof(struct hash128) || data.n != (size_t)c->s->now.dim * sizeof(uint16_t))
+    else if (hash.n != sizeof(struct hash128) || !vector_fits(data, c->s->now.dim))
         tell(c, T_VECTOR, id, NULL, "it has not the dimension of the index");
     return 0;
 }
@@ -222,5 +222,5 @@ int count_rows(struct store *s, struct counters *c, struct err *err)
     for (int i = 0; rc == 1 && i < (int)(sizeof field / sizeof field[0]); i++)
         *field[i] = sqlite3_column_int64(q, i);
     db_done(q);
-    return rc < 0 ? -1 : 0;
+    return rc < 0 || narrow_count(s, c, err) ? -1 : 0;
 }

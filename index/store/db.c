@@ -92,6 +92,13 @@ static const char *const query_sql[Q_COUNT] = {
     [Q_VECTOR_CLEAR] = "DELETE FROM vectors",
     [Q_VECTOR_ALL] = "SELECT id,hash,data,sum FROM vectors ORDER BY id",
     [Q_VECTOR_DELETE] = "DELETE FROM vectors WHERE id=?",
+    [Q_NARROW_ALL] =
+        "SELECT substr(data,-1),count(*) FROM vectors WHERE length(data)%2=1 GROUP BY 1",
+    /* the inner scan is over the index of hashes alone */
+    [Q_NARROW_UNUSED] =
+        "SELECT substr(data,-1),count(*) FROM vectors WHERE length(data)%2=1 AND id "
+        "IN (SELECT id FROM vectors WHERE id NOT IN (SELECT vector FROM chunks)) "
+        "GROUP BY 1",
     [Q_REMOVED_ALL] = "SELECT first,last,sum FROM removed ORDER BY first",
     [Q_REMOVED_FIRST] = "SELECT first,last FROM removed ORDER BY first LIMIT 1",
     [Q_REMOVED_PUT] = "REPLACE INTO removed VALUES(?,?,?)",

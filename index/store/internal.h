@@ -1,6 +1,6 @@
 /* internal.h - what the files of index/store/ share, and nobody else may see.
  *
- * The file index.db, format 1 (SQLite, WAL, 8 KiB pages, application_id "SEMS"):
+ * The file index.db, format 2 (SQLite, WAL, 8 KiB pages, application_id "SEMS"):
  *
  *   state      one row: generation, the next ids, the counts, the dimension of the vectors
  *   meta       small named values
@@ -8,7 +8,8 @@
  *   texts      the document's text, zstd
  *   dicts      zstd dictionaries, trained on the first texts of this very index
  *   chunks     ranges of a text; `vector` names the row of vectors
- *   vectors    hash of what was embedded -> f16 numbers; shared by equal chunks
+ *   vectors    hash of what was embedded -> f16 numbers, and a mark of the precision that they were
+ *              computed in (precision.c); shared by equal chunks
  *   removed    ranges of chunk ids that went since the caches were declared fresh
  *
  * Ids come from `state`, in one direction only, so none is used twice. They are dense and rising,
@@ -83,6 +84,8 @@ enum query {
     Q_VECTOR_CLEAR,
     Q_VECTOR_ALL,
     Q_VECTOR_DELETE,
+    Q_NARROW_ALL,
+    Q_NARROW_UNUSED,
     Q_REMOVED_ALL,
     Q_REMOVED_FIRST,
     Q_REMOVED_PUT,
@@ -98,7 +101,8 @@ enum query {
 struct counters {
     int64_t generation, next_doc, next_chunk, next_vector;
     int64_t documents, skipped, failed, chunks, vectors;
-    int64_t dim; /* 0: no vector yet */
+    int64_t dim;                /* 0: no vector yet */
+    int64_t narrow[PRECISIONS]; /* of vectors: those of bf16 and int8; kept in meta */
 };
 
 struct store {
@@ -109,11 +113,14 @@ struct store {
     sqlite3_stmt *stmt[Q_COUNT];
     bool frozen; /* read without any lock (the folder takes no writing): see open.c */
     struct stat db_seen, wal_seen; /* frozen: what the files were when opened */
-    bool in_transaction;   /* between store_begin and store_commit, or inside an operation */
-    bool passages_changed; /* in this transaction */
-    struct counters now;   /* of the running transaction */
-    struct str sum_bytes;  /* scratch of the row sums */
-    struct str text;       /* scratch of texts: compressed or plain */
+    bool in_transaction;      /* between store_begin and store_commit, or inside an operation */
+    bool passages_changed;    /* in this transaction */
+    struct counters now;      /* of the running transaction */
+    struct counters begun;    /* as it found them */
+    enum precision precision; /* of the vectors that are put */
+    struct str sum_bytes;     /* scratch of the row sums */
+    struct str text;          /* scratch of texts: compressed or plain */
+    struct str vector;        /* scratch of a vector's row */
     ZSTD_CCtx *cctx;
     ZSTD_DCtx *dctx;
     double synced_ms; /* clock of the last sync of the WAL */
@@ -209,6 +216,18 @@ int wal_sync(struct store *s, struct err *err) WARN_UNUSED;
 /* A consistent view over several reads; *began says whether read_end has something to end. */
 int read_begin(struct store *s, bool *began, struct err *err) WARN_UNUSED;
 void read_end(struct store *s, bool began);
+
+/* ---- precisions of vectors (precision.c) ---- */
+
+/* The data of a vector row: `dim` half floats, perhaps with a mark. */
+bool vector_fits(struct span data, int64_t dim);
+/* c->narrow from the setting, into it, and from the rows themselves. */
+int narrow_read(struct store *s, struct counters *c, struct err *err) WARN_UNUSED;
+int narrow_write(struct store *s, const struct counters *c, struct err *err) WARN_UNUSED;
+int narrow_count(struct store *s, struct counters *c, struct err *err) WARN_UNUSED;
+bool narrow_same(const struct counters *a, const struct counters *b);
+/* Before the vectors that no chunk uses are removed: takes them off s->now. */
+int narrow_prune(struct store *s, struct err *err) WARN_UNUSED;
 
 /* ---- texts (text.c) ---- */
 

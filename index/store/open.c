@@ -30,12 +30,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 10000, MARK_TRIES = 40 };
+enum { WAIT_MS = 10000, MARK_TRIES = 40, STORE_FORMAT_OLDEST = 1 };
 
 static int run(sqlite3 *db, const char *sql)
 {
@@ -81,8 +82,8 @@ static int fail_format(struct store *s, int64_t found, struct err *err)
 {
     const bool newer = found > STORE_FORMAT;
     err_kind_set(err, ERR_INCOMPATIBLE,
-                 "'%s' has index format %lld; this version of semsearch reads format %d", s->path,
-                 (long long)found, STORE_FORMAT);
+                 "'%s' has index format %lld; this version of semsearch reads formats %d to %d",
+                 s->path, (long long)found, STORE_FORMAT_OLDEST, STORE_FORMAT);
     if (newer)
         return err_hint(err, "a newer semsearch made it: update this one");
     return err_hint(err, "remove the folder '%s' and run 'semsearch index' again", s->dir);
@@ -111,6 +112,14 @@ static int check_schema(struct store *s, struct err *err)
     return rc;
 }
 
+/* What an older format lacks is what a writer of it has not used yet. */
+static int raise_format(struct store *s, struct err *err)
+{
+    char sql[64];
+    snprintf(sql, sizeof sql, "PRAGMA user_version=%d", STORE_FORMAT);
+    return run(s->db, sql) == SQLITE_OK ? 0 : db_fail(s, err);
+}
+
 static int check_ours(struct store *s, struct err *err)
 {
     bool ok;
@@ -122,9 +131,11 @@ static int check_ours(struct store *s, struct err *err)
     const int64_t format = pragma_int(s, "PRAGMA user_version", &ok);
     if (!ok)
         return db_fail(s, err);
-    if (format != STORE_FORMAT)
+    if (format < STORE_FORMAT_OLDEST || format > STORE_FORMAT)
         return fail_format(s, format, err);
-    return check_schema(s, err);
+    if (check_schema(s, err))
+        return -1;
+    return format == STORE_FORMAT || s->mode == STORE_READ ? 0 : raise_format(s, err);
 }
 
 /* ---- connecting ---- */
@@ -429,6 +440,7 @@ void store_close(struct store *s)
     text_release(s);
     str_release(&s->sum_bytes);
     str_release(&s->text);
+    str_release(&s->vector);
     free(s->dir);
     free(s->path);
     free(s);

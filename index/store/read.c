@@ -140,12 +140,12 @@ int store_vector(struct store *s, struct hash128 embed_hash, uint16_t *out, int 
         const struct span hash = column_span(q, 1), data = column_span(q, 2);
         if (sqlite3_column_int64(q, 3) != sum_vector(s, id, hash, data))
             rc = db_corrupt(s, err, "vector %lld", (long long)id);
-        else if (data.n != (size_t)dim * sizeof *out)
+        else if (!vector_fits(data, dim))
             rc = err_kind_set(err, ERR_INCOMPATIBLE,
                               "the index has vectors of %zu numbers; %d were asked for",
                               data.n / sizeof *out, dim);
         else
-            memcpy(out, data.p, data.n);
+            memcpy(out, data.p, (size_t)dim * sizeof *out);
     }
     db_done(q);
     return rc;

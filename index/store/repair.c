@@ -125,7 +125,7 @@ static int recount(struct store *s, bool state_lost, struct err *err)
     must.next_vector = larger(must.next_vector + jump, s->now.next_vector);
     s->now = must;
     s->passages_changed = true;
-    return note_gaps(s, err);
+    return narrow_write(s, &must, err) ? -1 : note_gaps(s, err);
 }
 
 /* Without its fingerprint nobody knows which model the vectors are of: then none may stay. */

@@ -191,6 +191,7 @@ int salvage(struct store *s, int64_t *n_fixed, struct err *err)
     text_release(&fresh);
     str_release(&fresh.sum_bytes);
     str_release(&fresh.text);
+    str_release(&fresh.vector);
     free(fresh.path);
     return rc;
 }

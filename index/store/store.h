@@ -12,11 +12,13 @@
 #include "index/doc.h"
 #include "src/base/err.h"
 #include "src/base/hash.h"
+#include "src/base/precision.h"
 
 #include <stdint.h>
 
-#define STORE_FORMAT \
-    1 /* of the file; another number is refused with a message (ERR_INCOMPATIBLE) or migrated */
+/* Of the file; a newer one is refused with a message (ERR_INCOMPATIBLE). Format 1 is read as it is:
+ * it had no marks of precision, and a writer only changes the number. */
+#define STORE_FORMAT 2
 
 struct store;
 
@@ -49,6 +51,7 @@ int store_generation(struct store *s, int64_t *generation, struct err *err) WARN
 
 struct store_counts {
     int64_t documents, chunks, failed, skipped, vectors; /* documents: indexed ones */
+    int64_t by_precision[PRECISIONS];                    /* of vectors: what computed them */
 };
 int store_counts(struct store *s, struct store_counts *out, struct err *err) WARN_UNUSED;
 
@@ -119,6 +122,10 @@ void store_chunk_release(struct store_chunk *c);
 int store_put(struct store *s, struct store_doc *d, struct span text, struct store_chunk *chunks,
               size_t n_chunks, const uint16_t *const *vectors, int dim,
               struct err *err) WARN_UNUSED;
+
+/* What computed the vectors that store_put is given from now on; fp32 unless said. A vector that
+ * the store has already stays as it is. */
+void store_vectors_are(struct store *s, enum precision p);
 
 /* Only the stamp (and path, NULL: as it is) of an unchanged document: touched, or moved. Another
  * document of that path goes. */

@@ -59,10 +59,11 @@ static int begin(struct store *s, struct err *err)
         return refuse_reader(s, err);
     if (db_run(s, Q_BEGIN_WRITE, err))
         return -1;
-    if (counters_read(s, &s->now, err)) {
+    if (counters_read(s, &s->now, err) || narrow_read(s, &s->now, err)) {
         db_try(s, Q_ROLLBACK);
         return -1;
     }
+    s->begun = s->now;
     s->in_transaction = true;
     s->passages_changed = false;
     return 0;
@@ -99,7 +100,8 @@ static int commit(struct store *s, struct err *err)
     }
     if (s->passages_changed)
         s->now.generation++;
-    if (counters_write(s, &s->now, err) || db_run(s, Q_COMMIT, err)) {
+    if ((!narrow_same(&s->now, &s->begun) && narrow_write(s, &s->now, err)) ||
+        counters_write(s, &s->now, err) || db_run(s, Q_COMMIT, err)) {
         undo(s);
         return -1;
     }

@@ -6,7 +6,7 @@
 
 static int prune(struct store *s, int64_t *n, struct err *err)
 {
-    if (db_run(s, Q_VECTOR_PRUNE, err))
+    if (narrow_prune(s, err) || db_run(s, Q_VECTOR_PRUNE, err))
         return -1;
     *n = sqlite3_changes64(s->db);
     s->now.vectors -= *n;
@@ -70,6 +70,7 @@ static int forget(struct store *s, struct err *err)
     s->now.chunks = 0;
     s->now.vectors = 0;
     s->now.dim = 0;
+    memset(s->now.narrow, 0, sizeof s->now.narrow);
     s->passages_changed = true;
     return 0;
 }

@@ -62,7 +62,8 @@ static int check_counts(struct verify *v, struct err *err)
 {
     struct counters is = {0}, must = {0};
     struct err why = {0};
-    if (counters_read(v->s, &is, &why) || count_rows(v->s, &must, &why)) {
+    if (counters_read(v->s, &is, &why) || narrow_read(v->s, &is, &why) ||
+        count_rows(v->s, &must, &why)) {
         if (why.kind == ERR_CORRUPT)
             on_broken(v, &why);
         else if (err)
@@ -71,7 +72,7 @@ static int check_counts(struct verify *v, struct err *err)
     }
     v->s->now.dim = is.dim;
     if (is.documents != must.documents || is.skipped != must.skipped || is.failed != must.failed ||
-        is.chunks != must.chunks || is.vectors != must.vectors)
+        is.chunks != must.chunks || is.vectors != must.vectors || !narrow_same(&is, &must))
         report(v, "database", v->s->path, "the stored counts are not those of the rows");
     if (is.next_doc < must.next_doc || is.next_chunk < must.next_chunk ||
         is.next_vector < must.next_vector)

@@ -68,13 +68,17 @@ int store_counts(struct store *s, struct store_counts *out, struct err *err)
     struct counters c;
     if (s->in_transaction)
         c = s->now;
-    else if (counters_read(s, &c, err))
+    else if (counters_read(s, &c, err) || narrow_read(s, &c, err))
         return -1;
     *out = (struct store_counts){.documents = c.documents,
                                  .chunks = c.chunks,
                                  .failed = c.failed,
                                  .skipped = c.skipped,
                                  .vectors = c.vectors};
+    for (int i = 0; i < PRECISIONS; i++)
+        out->by_precision[i] = c.narrow[i];
+    out->by_precision[PRECISION_FP32] =
+        c.vectors - c.narrow[PRECISION_BF16] - c.narrow[PRECISION_INT8];
     return 0;
 }
 
@@ -213,7 +217,11 @@ static int vector_write(struct store *s, int64_t id, struct hash128 hash, const 
     sqlite3_stmt *q = db_query(s, Q_VECTOR_PUT, err);
     if (!q)
         return -1;
-    const struct span data = {(const char *)v, (size_t)dim * sizeof *v};
+    str_clear(&s->vector);
+    str_add(&s->vector, (const char *)v, (size_t)dim * sizeof *v);
+    if (s->precision != PRECISION_FP32)
+        str_putc(&s->vector, (char)s->precision);
+    const struct span data = str_view(&s->vector);
     sqlite3_bind_int64(q, 1, id);
     bind_blob(q, 2, hash.b, sizeof hash.b);
     bind_blob(q, 3, data.p, data.n);
@@ -229,6 +237,7 @@ static int vector_insert(struct store *s, struct hash128 hash, const uint16_t *v
         return -1;
     s->now.next_vector++;
     s->now.vectors++;
+    s->now.narrow[s->precision] += s->precision != PRECISION_FP32;
     return 0;
 }
 
@@ -253,7 +262,8 @@ static int put_chunk(struct store *s, const struct doc_row *of, struct store_chu
     /* A damaged one is mended in its place, for all passages that share it. */
     if (!sound && vector &&
         (delete_by_id(s, Q_VECTOR_DELETE, r.vector, err) ||
-         vector_write(s, r.vector, c->embed_hash, vector, dim, err)))
+         vector_write(s, r.vector, c->embed_hash, vector, dim, err) ||
+         narrow_count(s, &s->now, err)))
         return -1;
     return chunk_write(s, &r, err);
 }

@@ -372,6 +372,57 @@ static void forgets_a_model(void **state)
     expect_sound(g->s);
 }
 
+static void expect_precisions(struct store *s, int64_t fp32, int64_t bf16, int64_t int8)
+{
+    struct store_counts c;
+    OK(store_counts(s, &c, &err));
+    assert_int_equal(c.by_precision[PRECISION_FP32], fp32);
+    assert_int_equal(c.by_precision[PRECISION_BF16], bf16);
+    assert_int_equal(c.by_precision[PRECISION_INT8], int8);
+    assert_int_equal(c.vectors, fp32 + bf16 + int8);
+}
+
+/* What computed each vector stays known: over closing, undoing, replacing and pruning. */
+static void knows_what_computed_a_vector(void **state)
+{
+    struct ground *g = *state;
+    int64_t n;
+    OK(sample_put(g->s, 2, 0, &err));
+    store_vectors_are(g->s, PRECISION_INT8);
+    OK(sample_put(g->s, 3, 0, &err));
+    OK(store_begin(g->s, &err));
+    OK(sample_put(g->s, 14, 0, &err));
+    expect_precisions(g->s, 2, 0, 7);
+    store_rollback(g->s);
+    expect_precisions(g->s, 2, 0, 3);
+    reopen(g, STORE_WRITE);
+    expect_precisions(g->s, 2, 0, 3);
+    store_vectors_are(g->s, PRECISION_BF16);
+    OK(sample_put(g->s, 4, 0, &err));
+    OK(sample_put(g->s, 2, 0, &err)); /* whose vectors are there already */
+    expect_precisions(g->s, 2, 4, 3);
+    OK(sample_put(g->s, 3, 1, &err)); /* 4 others; the old 3 are not used any more */
+    OK(store_vectors_prune(g->s, &n, &err));
+    assert_int_equal(n, 3);
+    expect_precisions(g->s, 2, 8, 0);
+    expect_sample(g->s, 2, 0);
+    expect_sample(g->s, 3, 1);
+    expect_sample(g->s, 4, 0);
+    expect_sound(g->s);
+    int64_t fixed;
+    OK(store_repair(g->s, &fixed, &err));
+    assert_int_equal(fixed, 0);
+    OK(store_meta_set(g->s, "narrow_vectors", "1 1", &err));
+    char first[1024];
+    assert_int_equal(sample_verify(g->s, first, NULL), 1); /* a wrong count is seen, */
+    OK(store_repair(g->s, &fixed, &err));                  /* and mended */
+    expect_precisions(g->s, 2, 8, 0);
+    expect_sound(g->s);
+    OK(store_forget_vectors(g->s, &err));
+    expect_precisions(g->s, 0, 0, 0);
+    expect_sound(g->s);
+}
+
 /* From some number of documents on, texts are stored with a dictionary that is trained then. */
 static void texts_outlive_a_dictionary(void **state)
 {
@@ -458,6 +509,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(keeps_named_values, set_up, tear_down),
         cmocka_unit_test_setup_teardown(remembers_removed_passages, set_up, tear_down),
         cmocka_unit_test_setup_teardown(forgets_a_model, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(knows_what_computed_a_vector, set_up, tear_down),
         cmocka_unit_test_setup_teardown(texts_outlive_a_dictionary, set_up, tear_down),
         cmocka_unit_test_setup_teardown(walks_documents_by_path, set_up, tear_down),
         cmocka_unit_test(tells_a_missing_index),

@@ -47,6 +47,7 @@ static int build(void **state)
     must(store_meta_set(s, "fingerprint", "0123456789abcdef", &err), &err, "meta");
     must(store_meta_set(s, "root", "/home/me/notes", &err), &err, "meta");
     for (int i = 0; i < N_DOCS + 20; i++) {
+        store_vectors_are(s, (enum precision)(i % PRECISIONS));
         if (i % 9 == 0)
             must(sample_put(s, i, 2, &err), &err, "put");
         must(sample_put(s, i, 1, &err), &err, "put");
@@ -292,7 +293,7 @@ static void refuses_other_formats(void **state)
         size_t at;
         char last_byte;
         const char *word;
-    } other[] = {{60, 2, "newer"}, {60, 0, "again"}, {68, 9, "another"}};
+    } other[] = {{60, 3, "newer"}, {60, 0, "again"}, {68, 9, "another"}};
     char *copy = xmalloc(ground.sound.n);
     for (size_t i = 0; i < ARRAY_LEN(other); i++) {
         struct err err = {0};
@@ -308,6 +309,33 @@ static void refuses_other_formats(void **state)
     struct err err = {0};
     assert_int_equal(store_salvage(ground.dir, NULL, &n, &err), -1); /* not ours to rewrite */
     assert_int_equal(err.kind, ERR_INCOMPATIBLE);
+    free(copy);
+}
+
+/* An index of before vectors had marks: read as it is, and a writer only changes its number. */
+static void takes_the_former_format(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct store *s;
+    char *copy = xmalloc(ground.sound.n), first[1024];
+    memcpy(copy, ground.sound.p, ground.sound.n);
+    copy[63] = 1;
+    place(copy, ground.sound.n);
+    must(store_open(ground.dir, STORE_READ, NULL, &s, &err), &err, "open");
+    if (sample_verify(s, first, &err) != 0)
+        fail_msg("%s", first);
+    store_close(s);
+    must(store_open(ground.dir, STORE_WRITE, NULL, &s, &err), &err, "open");
+    store_vectors_are(s, PRECISION_INT8);
+    must(sample_put(s, 4, 3, &err), &err, "put");
+    if (sample_verify(s, first, &err) != 0)
+        fail_msg("%s", first);
+    store_close(s);
+    struct str now = {0};
+    must(file_read(ground.path, 1 << 30, &now, &err), &err, "read");
+    assert_int_equal(now.p[63], STORE_FORMAT);
+    str_release(&now);
     free(copy);
 }
 
@@ -346,6 +374,7 @@ int main(void)
         cmocka_unit_test(survives_being_cut_short),
         cmocka_unit_test(explains_what_is_no_index),
         cmocka_unit_test(refuses_other_formats),
+        cmocka_unit_test(takes_the_former_format),
         cmocka_unit_test(starts_anew_beside_an_old_wal),
         cmocka_unit_test(a_vector_put_again_mends_a_damaged_one),
     };
