@@ -76,6 +76,7 @@ static int read_dimensions(struct model_config *c, const json_value *config, con
     if (c->family->positions_skip_pad && (pad < 0 || pad + 1 >= c->positions))
         return err_kind_set(err, ERR_FORMAT, "'%s': no positions are left after pad_token_id %lld",
                             path, (long long)pad);
+    c->pad = pad >= 0 && pad < c->vocab ? (int)pad : -1;
     c->pos_offset = c->family->positions_skip_pad ? (int)pad + 1 : 0;
     c->max_tokens = c->positions - c->pos_offset;
     c->eps = c->family->norm_eps;
@@ -241,21 +242,25 @@ static int read_model(struct model_config *c, const json_value *config, const ch
     return 0;
 }
 
-static int read_config_json(struct model_config *c, struct err *err)
+static int read_config_file(struct model_config *c, const char *path, struct err *err)
 {
-    const char *path = config_path(c, c->encoder_dir, "config.json");
-    if (!file_exists(path)) {
-        err_kind_set(err, ERR_NOT_FOUND, "'%s' is not a model folder: it has no config.json",
-                     c->encoder_dir);
-        return err_hint(err, "a model folder holds config.json, model.safetensors and "
-                             "tokenizer.json or vocab.txt");
-    }
     json_value *config = js_read_file(path, JSON_MAX, err);
     if (!config)
         return -1;
     const int rc = read_model(c, config, path, err);
     js_free(config);
     return rc;
+}
+
+static int read_config_json(struct model_config *c, struct err *err)
+{
+    const char *path = config_path(c, c->encoder_dir, "config.json");
+    if (file_exists(path))
+        return read_config_file(c, path, err);
+    err_kind_set(err, ERR_NOT_FOUND, "'%s' is not a model folder: it has no config.json",
+                 c->encoder_dir);
+    return err_hint(err, "a model folder holds config.json, model.safetensors and "
+                         "tokenizer.json or vocab.txt");
 }
 
 /* Sets what the folder's path alone says. */
@@ -292,6 +297,19 @@ int config_read(struct model_config *c, const char *dir, const struct model_opti
     if (config_begin(c, dir, err))
         return -1;
     if (config_read_modules(c, options, err) || read_config_json(c, err) ||
+        config_check_modules(c, options, err)) {
+        config_release(c);
+        return -1;
+    }
+    return 0;
+}
+
+int config_read_new(struct model_config *c, const char *file, const char *tokenizer_dir,
+                    const struct model_options *options, struct err *err)
+{
+    if (config_begin(c, tokenizer_dir, err))
+        return -1;
+    if (config_plain_modules(c, options, err) || read_config_file(c, file, err) ||
         config_check_modules(c, options, err)) {
         config_release(c);
         return -1;

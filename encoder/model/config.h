@@ -37,6 +37,7 @@ struct model_config {
 
     const struct family *family;
     int layers, hidden, heads, intermediate, vocab, positions, types, pos_offset;
+    int pad; /* pad_token_id, whose row of the word table stays 0; -1: none */
     enum activation act;
     const char *act_name;
     float eps;
@@ -73,6 +74,10 @@ int config_read(struct model_config *c, const char *dir, const struct model_opti
                 struct err *err) WARN_UNUSED;
 /* Only as far as to know encoder_dir; config.json is not needed. */
 int config_find_encoder(struct model_config *c, const char *dir, struct err *err) WARN_UNUSED;
+/* For a model that is yet to be made: a file in the form of config.json, and the folder of its
+ * tokenizer, which counts as the model's. */
+int config_read_new(struct model_config *c, const char *file, const char *tokenizer_dir,
+                    const struct model_options *options, struct err *err) WARN_UNUSED;
 void config_release(struct model_config *c);
 
 /* The two halves of modules.c. The first reads modules.json and what belongs to it, and finds the
@@ -80,8 +85,15 @@ void config_release(struct model_config *c);
  * second checks the modules' widths against the encoder's, and settles dim, max_tokens and task. */
 int config_read_modules(struct model_config *c, const struct model_options *options,
                         struct err *err) WARN_UNUSED;
+/* Instead of the first, as if there were no modules.json. */
+int config_plain_modules(struct model_config *c, const struct model_options *options,
+                         struct err *err) WARN_UNUSED;
 int config_check_modules(struct model_config *c, const struct model_options *options,
                          struct err *err) WARN_UNUSED;
+
+/* The Pooling module's config.json, in the spelling with a boolean for each mode (which cannot say
+ * an order other than its own). */
+void config_pooling_json(const struct model_config *c, struct str *out);
 
 /* Appends to a tape (build.c) and returns the slot of the result: the encoder, [n_tok, hidden]; the
  * modules of a sentence encoder on its output x, [n_seq, dim], before the final Normalize. Heads on

@@ -75,7 +75,7 @@ static struct hash128 fingerprint(const struct model *m, struct hash128 weights)
 /* ---- opening ------------------------------------------------------------------------------------
  */
 
-static int open_tokenizer(struct model *m, struct err *err)
+int model_read_tokenizer(struct model *m, struct err *err)
 {
     struct model_config *c = &m->config;
     if (cache_open_tokenizer(c->encoder_dir, &m->tokenizer, &m->tokenizer_map, err))
@@ -98,7 +98,7 @@ static int open_tokenizer(struct model *m, struct err *err)
     return 0;
 }
 
-static void fill_info(struct model *m, struct hash128 weights)
+void model_describe(struct model *m, struct hash128 weights)
 {
     const struct model_config *c = &m->config;
     m->info = (struct model_info){.name = c->name,
@@ -123,15 +123,14 @@ static void fill_info(struct model *m, struct hash128 weights)
     hash_hex(fingerprint(m, weights), m->info.fingerprint);
 }
 
-/* All but the weights. */
-static int open_description(struct model *m, const char *dir, const struct model_options *options,
-                            struct hash128 *weights, struct err *err)
+int model_read(struct model *m, const char *dir, const struct model_options *options,
+               struct hash128 *weights, struct err *err)
 {
-    if (config_read(&m->config, dir, options, err) || open_tokenizer(m, err) ||
+    if (config_read(&m->config, dir, options, err) || model_read_tokenizer(m, err) ||
         weight_sources_find(&m->sources, &m->config, err) ||
         cache_identity(&m->sources.list, weights, err))
         return -1;
-    fill_info(m, *weights);
+    model_describe(m, *weights);
     return 0;
 }
 
@@ -190,7 +189,7 @@ int model_open(const char *dir, const struct model_options *options, struct mode
     struct model *m = xcalloc(1, sizeof *m);
     struct hash128 weights;
     *out = NULL;
-    if (kernels_init(err) || open_description(m, dir, options, &weights, err) ||
+    if (kernels_init(err) || model_read(m, dir, options, &weights, err) ||
         choose_head(m, options, err) || model_settle_precision(m, options, err) ||
         load(m, weights, err)) {
         model_close(m);
@@ -217,7 +216,7 @@ int model_inspect(const char *dir, const struct model_options *options, struct m
     struct model *m = xcalloc(1, sizeof *m);
     struct hash128 weights;
     *out = NULL;
-    if (open_description(m, dir, options, &weights, err) ||
+    if (model_read(m, dir, options, &weights, err) ||
         weight_sources_count(&m->sources, &m->info.parameters, err)) {
         model_close(m);
         return err_wrap(err, "cannot open the model '%s'", dir);
@@ -226,16 +225,20 @@ int model_inspect(const char *dir, const struct model_options *options, struct m
     return 0;
 }
 
-void model_close(struct model *m)
+void model_release(struct model *m)
 {
-    if (!m)
-        return;
     image_release(&m->image);
     params_release(&m->params);
     weight_sources_release(&m->sources);
     tokenizer_free(m->tokenizer);
     map_close(&m->tokenizer_map);
     config_release(&m->config);
+}
+
+void model_close(struct model *m)
+{
+    if (m)
+        model_release(m);
     free(m);
 }
 

@@ -20,6 +20,14 @@ struct model {
     bool loaded; /* false: opened by model_inspect */
 };
 
+/* Opening by steps, into a zeroed model that model_release() empties whatever happens: all but the
+ * weights, whose hash comes back; and two of its parts, for models that are not a folder yet. */
+int model_read(struct model *m, const char *dir, const struct model_options *options,
+               struct hash128 *weights, struct err *err) WARN_UNUSED;
+int model_read_tokenizer(struct model *m, struct err *err) WARN_UNUSED;
+void model_describe(struct model *m, struct hash128 weights); /* fills info */
+void model_release(struct model *m);                          /* model_close() without the free */
+
 /* The prompt of a role: "" when there is none (encoder.h says which). */
 const char *model_role_prompt(const struct model *m, enum embed_role role);
 

@@ -79,6 +79,18 @@ static int read_pooling(struct module *m, const json_value *config, const char *
     return m->n_pool ? 0 : wrong(err, path, "no pooling mode is on");
 }
 
+void config_pooling_json(const struct model_config *c, struct str *out)
+{
+    const struct module *m = &c->module[0];
+    bool on[POOL_MODES] = {false};
+    for (int i = 0; i < m->n_pool; i++)
+        on[m->pool[i]] = true;
+    str_printf(out, "{\n  \"word_embedding_dimension\": %d", c->hidden);
+    for (int i = 0; i < POOL_MODES; i++)
+        str_printf(out, ",\n  \"%s\": %s", pool_modes[i].flag, on[i] ? "true" : "false");
+    str_printf(out, ",\n  \"include_prompt\": %s\n}\n", m->include_prompt ? "true" : "false");
+}
+
 /* ---- dense, norm --------------------------------------------------------------------------------
  */
 
@@ -301,25 +313,33 @@ static int read_list(struct model_config *c, const char *path, struct err *err)
     return rc;
 }
 
+/* The caller's pooling takes the place of the folder's. */
+static int take_pooling(struct model_config *c, const char *pooling, struct err *err)
+{
+    if (!pooling)
+        return 0;
+    c->module[0].n_pool = 0;
+    return read_pooling_text(&c->module[0], pooling, err);
+}
+
+int config_plain_modules(struct model_config *c, const struct model_options *options,
+                         struct err *err)
+{
+    c->sentence_encoder = false;
+    c->n_modules = 1;
+    c->module[0] = (struct module){.kind = MODULE_POOL, .include_prompt = true};
+    return take_pooling(c, options && options->pooling ? options->pooling : "mean", err);
+}
+
 int config_read_modules(struct model_config *c, const struct model_options *options,
                         struct err *err)
 {
     const char *path = config_path(c, c->dir, "modules.json");
-    const char *pooling = options ? options->pooling : NULL;
     c->sentence_encoder = file_exists(path);
-    if (c->sentence_encoder) {
-        if (read_list(c, path, err))
-            return -1;
-    } else {
-        c->n_modules = 1;
-        c->module[0] = (struct module){.kind = MODULE_POOL, .include_prompt = true};
-        pooling = pooling ? pooling : "mean";
-    }
-    if (pooling) {
-        c->module[0].n_pool = 0;
-        if (read_pooling_text(&c->module[0], pooling, err))
-            return -1;
-    }
+    if (c->sentence_encoder
+            ? read_list(c, path, err) || take_pooling(c, options ? options->pooling : NULL, err)
+            : config_plain_modules(c, options, err))
+        return -1;
     while (c->n_modules && c->module[c->n_modules - 1].kind == MODULE_NORMALISE) {
         c->normalise = true;
         c->n_modules--;
