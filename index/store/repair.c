@@ -123,7 +123,7 @@ static int recount(struct store *s, bool state_lost, struct err *err)
     must.next_doc = larger(must.next_doc + jump, s->now.next_doc);
     must.next_chunk = larger(must.next_chunk + jump, s->now.next_chunk);
     must.next_vector = larger(must.next_vector + jump, s->now.next_vector);
-    s->now = must;
+    s->begun = s->now = must;
     s->passages_changed = true;
     return narrow_write(s, &must, err) ? -1 : note_gaps(s, err);
 }
