@@ -36,8 +36,7 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Ranks from 1; equal values share the mean of their ranks. */
-static double *ranks(const double *x, size_t n)
+double *ranks(const double *x, size_t n)
 {
     struct ranked *r = xcalloc(n, sizeof *r);
     double *out = xcalloc(n, sizeof *out);

@@ -200,6 +200,32 @@ int train_evaluate(const char *model_dir, enum train_task task, const struct dat
 double pearson(const double *x, const double *y, size_t n);
 /* Spearman's: Pearson's of the ranks, ties at their mean rank (as scipy.stats.spearmanr). */
 double spearman(const double *x, const double *y, size_t n);
+/* Ranks from 1; equal values share the mean of theirs. Owned. */
+double *ranks(const double *x, size_t n);
+
+/* ---- a linear map of questions
+ * ----------------------------------------------------------------------------------
+ */
+
+struct query_map_options {
+    int epochs, batch;
+    double rate, decay; /* AdamW; the decay pulls towards no change */
+    float scale;        /* of the cosines: 20 */
+    double validation;  /* share of the pairs that chooses the epoch */
+    uint64_t seed;
+};
+void query_map_defaults(struct query_map_options *o);
+struct query_map_report {
+    int epoch;            /* that was kept; 0: none was better than no change */
+    double before, after; /* loss on the validation pairs */
+};
+/* Learns D of q' = (I + D) q from n pairs of unit vectors, anchor and passage [n, dim], with the
+ * multiple-negatives ranking loss: each anchor's own passage against the others of its batch.
+ * group [n]: pairs of equal groups (a document's) stay on one side of the validation split. d:
+ * [dim, dim], overwritten; zero when nothing helped. Fails on memory and when asked to stop. */
+int query_map_train(const float *anchor, const float *passage, const uint64_t *group, size_t n,
+                    int dim, const struct query_map_options *o, float *d,
+                    struct query_map_report *r, struct err *err) WARN_UNUSED;
 
 /* ---- a vocabulary of one's own ------------------------------------------------------------------
  */
