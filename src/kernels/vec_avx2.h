@@ -162,6 +162,11 @@ V_INLINE void v_store_bf16_n(uint16_t *p, vf v, size_t n)
     v_store_bf16(all, v);
     memcpy(p, all, n * sizeof *p);
 }
+V_INLINE void v_store_bf16_pairs(void *p, vf even, vf odd)
+{
+    const __m256i upper = _mm256_slli_epi32(v_bf16_words(odd), 16);
+    _mm256_storeu_si256((__m256i *)p, _mm256_or_si256(v_bf16_words(even), upper));
+}
 
 /* Three rounds of interleaving: pairs of floats, pairs of doubles, then 128-bit halves. */
 V_INLINE void v_transpose(float *dst, size_t ldd, const float *src, size_t lds, int n)
@@ -196,6 +201,17 @@ V_INLINE void v_sum4(float out[4], vf a, vf b, vf c, vf d)
     const __m256 quarters = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
     _mm_storeu_ps(out,
                   _mm_add_ps(_mm256_castps256_ps128(quarters), _mm256_extractf128_ps(quarters, 1)));
+}
+
+V_INLINE void v_max4(float out[4], vf a, vf b, vf c, vf d)
+{
+    const __m256 ab = _mm256_max_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+    const __m256 cd = _mm256_max_ps(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+    const __m256d lo = _mm256_unpacklo_pd(_mm256_castps_pd(ab), _mm256_castps_pd(cd));
+    const __m256d hi = _mm256_unpackhi_pd(_mm256_castps_pd(ab), _mm256_castps_pd(cd));
+    const __m256 halves = _mm256_max_ps(_mm256_castpd_ps(lo), _mm256_castpd_ps(hi));
+    _mm_storeu_ps(out,
+                  _mm_max_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps(halves, 1)));
 }
 
 typedef __m256i vi;

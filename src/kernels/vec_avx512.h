@@ -108,6 +108,16 @@ V_INLINE vf v_scale2(vf x, vf n)
 {
     return _mm512_scalef_ps(x, n);
 }
+/* y - floor(y), 0 for infinities; x * 2^floor(n), 0 for n = -inf. */
+#define V_HAVE_FRACTION 1
+V_INLINE vf v_fraction(vf y)
+{
+    return _mm512_reduce_ps(y, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+V_INLINE vf v_scale2_floor(vf x, vf n)
+{
+    return _mm512_scalef_ps(x, n);
+}
 V_INLINE vf v_load_f16(const uint16_t *p)
 {
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
@@ -153,6 +163,11 @@ V_INLINE void v_store_bf16(uint16_t *p, vf v)
 V_INLINE void v_store_bf16_n(uint16_t *p, vf v, size_t n)
 {
     _mm256_mask_storeu_epi16(p, v_lanes(n), v_bf16(v));
+}
+V_INLINE void v_store_bf16_pairs(void *p, vf even, vf odd)
+{
+    const __m512i upper = _mm512_slli_epi32(_mm512_cvtepu16_epi32(v_bf16(odd)), 16);
+    _mm512_storeu_si512(p, _mm512_or_si512(_mm512_cvtepu16_epi32(v_bf16(even)), upper));
 }
 
 /* Four rounds of interleaving: pairs of floats, pairs of doubles, then 128-bit quarters twice. */
@@ -202,6 +217,19 @@ V_INLINE void v_sum4(float out[4], vf a, vf b, vf c, vf d)
         _mm256_add_ps(_mm512_castps512_ps256(quarters), _mm512_extractf32x8_ps(quarters, 1));
     _mm_storeu_ps(out,
                   _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps(halves, 1)));
+}
+
+V_INLINE void v_max4(float out[4], vf a, vf b, vf c, vf d)
+{
+    const __m512 ab = _mm512_max_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+    const __m512 cd = _mm512_max_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+    const __m512d lo = _mm512_unpacklo_pd(_mm512_castps_pd(ab), _mm512_castps_pd(cd));
+    const __m512d hi = _mm512_unpackhi_pd(_mm512_castps_pd(ab), _mm512_castps_pd(cd));
+    const __m512 quarters = _mm512_max_ps(_mm512_castpd_ps(lo), _mm512_castpd_ps(hi));
+    const __m256 halves =
+        _mm256_max_ps(_mm512_castps512_ps256(quarters), _mm512_extractf32x8_ps(quarters, 1));
+    _mm_storeu_ps(out,
+                  _mm_max_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps(halves, 1)));
 }
 
 typedef __m512i vi;

@@ -138,6 +138,12 @@ V_INLINE void v_store_bf16_n(uint16_t *p, vf v, size_t n) /* 0 < n <= VW */
     (void)n;
     *p = bf16_bits(v);
 }
+/* Words of two: even in the lower half. */
+V_INLINE void v_store_bf16_pairs(void *p, vf even, vf odd)
+{
+    const uint32_t pair = bf16_bits(even) | (uint32_t)bf16_bits(odd) << 16;
+    memcpy(p, &pair, sizeof pair);
+}
 
 /* dst[c * ldd + r] = src[r * lds + c] for r, c < VW; rows from n on are not read and count as 0. */
 V_INLINE void v_transpose(float *dst, size_t ldd, const float *src, size_t lds, int n)
@@ -155,6 +161,11 @@ V_INLINE void v_sum4(float out[4], vf a, vf b, vf c, vf d)
     out[1] = b;
     out[2] = c;
     out[3] = d;
+}
+
+V_INLINE void v_max4(float out[4], vf a, vf b, vf c, vf d) /* four largest lanes */
+{
+    v_sum4(out, a, b, c, d);
 }
 
 /* Byte products: an accumulator of 32-bit lanes, I8W bytes a step. The sum of v_i8_dot is that of

@@ -21,11 +21,13 @@ struct problem {
 
 static void problem_init(struct problem *p, const struct kernels *k, struct shape s)
 {
+    const size_t need = k->attention_scratch_floats(s.n, s.d);
+    const size_t need_bf16 = k->attention_bf16_scratch_floats(s.n, s.d);
     const size_t n = (size_t)s.n, d = (size_t)s.d;
     p->qkv = random_floats(n * (3 * d + 5), 3.0F);
     p->out = random_floats(n * (d + 3), 1.0F);
     p->probs = random_floats(n * n, 1.0F);
-    p->scratch = xmalloc(k->attention_scratch_floats(s.n, s.d) * sizeof(float));
+    p->scratch = xmalloc((need > need_bf16 ? need : need_bf16) * sizeof(float));
     p->call = (struct attention_f32){.q = p->qkv,
                                      .k = p->qkv + d,
                                      .v = p->qkv + 2 * d,
@@ -67,14 +69,20 @@ static void weights_of(const struct attention_f32 *a, int i, double *weight)
         weight[j] /= sum;
 }
 
-static void check_against_double(const struct attention_f32 *a, const char *isa)
+/* Weights and results may be off by so much; weights outside the window are 0 exactly. */
+struct bounds {
+    double weight, out;
+};
+
+static void check_against_double(const struct attention_f32 *a, struct bounds bounds,
+                                 const char *isa)
 {
     double *const weight = xcalloc((size_t)a->n, sizeof *weight);
     for (int i = 0; i < a->n; i++) {
         weights_of(a, i, weight);
         for (int j = 0; j < a->n; j++) {
             const double got = a->probs[i * a->n + j];
-            if (fabs(got - weight[j]) > 3e-6 || (weight[j] == 0.0 && got != 0.0))
+            if (!(fabs(got - weight[j]) <= bounds.weight) || (weight[j] == 0.0 && got != 0.0))
                 fail_msg("%s: n %d, window %d: weight [%d][%d] is %g, not %g", isa, a->n, a->window,
                          i, j, got, weight[j]);
         }
@@ -83,7 +91,7 @@ static void check_against_double(const struct attention_f32 *a, const char *isa)
             for (int j = 0; j < a->n; j++)
                 want += weight[j] * (double)a->v[j * a->ld_qkv + c];
             const double got = a->out[i * a->ld_out + c];
-            if (!(fabs(got - want) <= 1e-5))
+            if (!(fabs(got - want) <= bounds.out))
                 fail_msg("%s: n %d, d %d, window %d: out [%d][%d] is %g, not %g", isa, a->n,
                          a->head_dim, a->window, i, c, got, want);
         }
@@ -97,7 +105,11 @@ static void formula_of_level(const struct kernels *k)
         struct problem p;
         problem_init(&p, k, shapes[i]);
         k->attention(&p.call);
-        check_against_double(&p.call, k->isa);
+        check_against_double(&p.call, (struct bounds){3e-6, 1e-5}, k->isa);
+        for (int j = 0; j < p.call.n * p.call.ld_qkv; j++)
+            p.qkv[j] *= 1.0F / 3.0F;
+        k->attention_bf16(&p.call); /* of numbers up to 1 */
+        check_against_double(&p.call, (struct bounds){0.01, 0.01}, k->isa);
         problem_release(&p);
     }
 }
@@ -110,13 +122,13 @@ static void test_formula(void **state)
 
 /* Any split of the rows, with or without the weights written out, gives the same bits; rows outside
  * [row0, row1) are not touched. */
-static void splits_of_level(const struct kernels *k)
+static void splits_of(const struct kernels *k, void (*attention)(const struct attention_f32 *a))
 {
     static const struct shape split_shapes[] = {{131, 32, -1}, {131, 40, 21}, {96, 64, 5}};
     for (size_t s = 0; s < ARRAY_LEN(split_shapes); s++) {
         struct problem p;
         problem_init(&p, k, split_shapes[s]);
-        k->attention(&p.call);
+        attention(&p.call);
         const size_t cells = (size_t)(p.call.n * p.call.ld_out);
         float *const whole = xmalloc(cells * sizeof *whole);
         memcpy(whole, p.out, cells * sizeof *whole);
@@ -127,7 +139,7 @@ static void splits_of_level(const struct kernels *k)
             for (int i = 0; i < p.call.n; i += height) {
                 p.call.row0 = i;
                 p.call.row1 = i + height < p.call.n ? i + height : p.call.n;
-                k->attention(&p.call);
+                attention(&p.call);
                 if (p.call.row1 < p.call.n)
                     assert_true(isnan(p.out[p.call.row1 * p.call.ld_out]));
             }
@@ -138,6 +150,12 @@ static void splits_of_level(const struct kernels *k)
     }
 }
 
+static void splits_of_level(const struct kernels *k)
+{
+    splits_of(k, k->attention);
+    splits_of(k, k->attention_bf16);
+}
+
 static void test_splits(void **state)
 {
     (void)state;
@@ -145,23 +163,30 @@ static void test_splits(void **state)
 }
 
 /* Scores far apart: one key takes all the weight, nothing overflows. */
-static void extremes_of_level(const struct kernels *k)
+static void extremes_of(const struct kernels *k, void (*attention)(const struct attention_f32 *a),
+                        double slack)
 {
     struct problem p;
     problem_init(&p, k, (struct shape){60, 32, -1});
     for (int i = 0; i < 60; i++)
         for (int c = 0; c < 64; c++)
             p.qkv[i * p.call.ld_qkv + c] *= 1e4F;
-    k->attention(&p.call);
+    attention(&p.call);
     for (int i = 0; i < 60; i++) {
         double sum = 0.0;
         for (int j = 0; j < 60; j++)
             sum += p.probs[i * 60 + j];
-        assert_true(fabs(sum - 1.0) < 1e-5);
+        assert_true(fabs(sum - 1.0) < slack);
         for (int c = 0; c < 32; c++)
-            assert_true(fabsf(p.out[i * p.call.ld_out + c]) <= 3.01F);
+            assert_true(fabsf(p.out[i * p.call.ld_out + c]) <= 3.0 * (1.0 + slack));
     }
     problem_release(&p);
+}
+
+static void extremes_of_level(const struct kernels *k)
+{
+    extremes_of(k, k->attention, 1e-5);
+    extremes_of(k, k->attention_bf16, 0x1p-8);
 }
 
 static void test_extremes(void **state)
