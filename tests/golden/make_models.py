@@ -221,4 +221,5 @@ def main(out):
     golden(d, m)
 
 
-main(sys.argv[1])
+if __name__ == "__main__":
+    main(sys.argv[1])
