@@ -139,6 +139,11 @@ int class_lower(uint32_t cp, uint32_t out[2]); /* full lower-case mapping, 1 or 
  * first word that ends with out->n >= limit. */
 int segment_text(const struct tokenizer *t, struct span text, int limit, struct encoding *out,
                  struct err *err) WARN_UNUSED;
+/* Calls word() for every word of a text as the model would see it (normalised, borrowed until it
+ * returns), without looking it up; words longer than max_chars are left out. */
+int segment_words(const struct tokenizer *t, struct span text,
+                  void (*word)(void *ctx, struct span word), void *ctx,
+                  struct err *err) WARN_UNUSED;
 int encoding_grow(struct encoding *out, struct err *err) WARN_UNUSED; /* room for more tokens */
 
 /* ---- template.c ---- */

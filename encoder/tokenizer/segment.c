@@ -84,6 +84,8 @@ struct normaliser {
     const struct tokenizer *t;
     struct encoding *out;
     struct err *err;
+    void (*word)(void *ctx, struct span word); /* not NULL: gets the words, nothing is looked up */
+    void *ctx;
 
     struct pending *wait, wait_few[32]; /* marks since the last starter */
     struct source *from, from_few[32];  /* source positions not yet given out */
@@ -107,6 +109,11 @@ static int end_word(struct normaliser *z)
     const size_t n_bytes = z->n_bytes;
     z->n_chars = 0;
     z->n_bytes = 0;
+    if (z->word) {
+        if (n_chars <= spec->max_chars)
+            z->word(z->ctx, (struct span){(const char *)z->byte, n_bytes});
+        return 0;
+    }
     if (n_chars > spec->max_chars)
         return push(z->out, spec->unk, z->whole.start, z->whole.end, z->err);
     memset(z->byte + n_bytes, 0, 8);
@@ -410,30 +417,62 @@ static int ascii_words(const struct tokenizer *t, struct span text, size_t *pos,
     return at < text.n && out->n < limit;
 }
 
+/* Set field by field: it has 36 KB of arrays that need no start value. */
+static void normaliser_init(struct normaliser *z, const struct tokenizer *t, struct encoding *out,
+                            struct err *err)
+{
+    z->t = t;
+    z->out = out;
+    z->err = err;
+    z->word = NULL;
+    z->wait = z->wait_few;
+    z->from = z->from_few;
+    z->cap_wait = ARRAY_LEN(z->wait_few);
+    z->cap_from = ARRAY_LEN(z->from_few);
+    z->n_wait = z->n_from = z->n_bytes = 0;
+    z->n_chars = 0;
+    z->last = (struct source){0, 0};
+}
+
+static void normaliser_release(struct normaliser *z)
+{
+    if (z->wait != z->wait_few)
+        free(z->wait);
+    if (z->from != z->from_few)
+        free(z->from);
+}
+
+int segment_words(const struct tokenizer *t, struct span text,
+                  void (*word)(void *ctx, struct span word), void *ctx, struct err *err)
+{
+    struct normaliser z;
+    int rc = 0;
+    normaliser_init(&z, t, NULL, err);
+    z.word = word;
+    z.ctx = ctx;
+    for (size_t i = 0; i < text.n && rc == 0;) {
+        uint32_t cp;
+        i += (size_t)utf8_next(text.p + i, text.n - i, &cp);
+        rc = feed(&z, cp, (struct source){0, 0});
+    }
+    if (rc == 0)
+        rc = end_run(&z);
+    normaliser_release(&z);
+    return rc;
+}
+
 int segment_text(const struct tokenizer *t, struct span text, int limit, struct encoding *out,
                  struct err *err)
 {
-    struct normaliser z; /* 36 KB: set field by field, the arrays need no start value */
-    z.t = t;
-    z.out = out;
-    z.err = err;
-    z.wait = z.wait_few;
-    z.from = z.from_few;
-    z.cap_wait = ARRAY_LEN(z.wait_few);
-    z.cap_from = ARRAY_LEN(z.from_few);
-    z.n_wait = z.n_from = z.n_bytes = 0;
-    z.n_chars = 0;
-    z.last = (struct source){0, 0};
+    struct normaliser z;
     int rc;
     size_t at = 0;
+    normaliser_init(&z, t, out, err);
     while ((rc = ascii_words(t, text, &at, limit, out, err)) == 1) {
         rc = exact_stretch(&z, text, &at, limit);
         if (rc != 0)
             break;
     }
-    if (z.wait != z.wait_few)
-        free(z.wait);
-    if (z.from != z.from_few)
-        free(z.from);
+    normaliser_release(&z);
     return rc;
 }
