@@ -296,7 +296,10 @@ static int open_model(const struct args *a, const struct target *t, struct engin
         if (done)
             return rc;
     }
-    if (engine_open(a, a->model, e, err))
+    struct args with = *a;
+    if (!with.precision)
+        with.precision = a->dry_run ? "fp32" : "auto";
+    if (engine_open(&with, a->model, e, err))
         return -1;
     return engine_embedder(e, err);
 }

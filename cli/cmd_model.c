@@ -1,14 +1,17 @@
 /* cmd_model.c - `semsearch model add|list|show|remove|default`: the registry. */
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/precision.h"
 #include "cli/registry.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
+#include "src/base/thread.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static void info_json(const char *name, const struct model_info *m, struct json_writer *w)
+static void info_json(const char *name, const struct model_info *m, const struct model_fitness *fit,
+                      struct json_writer *w)
 {
     jw_ktext(w, "name", name);
     jw_ktext(w, "path", m->path);
@@ -35,9 +38,11 @@ static void info_json(const char *name, const struct model_info *m, struct json_
     jw_end(w);
     jw_kint(w, "parameters", m->parameters);
     jw_ktext(w, "fingerprint", m->fingerprint);
+    precision_json(fit, w);
 }
 
-static void info_text(const char *name, const struct model_info *m, struct str *out)
+static void info_text(const char *name, const struct model_info *m, const struct model_fitness *fit,
+                      struct str *out)
 {
     str_printf(out, "name        %s\npath        ", name);
     printable(out, span_of(m->path), false);
@@ -52,6 +57,7 @@ static void info_text(const char *name, const struct model_info *m, struct str *
     }
     str_printf(out, "task        %s\nparameters  %lld\nfingerprint %s\n",
                m->task ? m->task : "none", (long long)m->parameters, m->fingerprint);
+    precision_text(fit, out);
 }
 
 static int model_show(const struct args *a, struct err *err)
@@ -64,15 +70,18 @@ static int model_show(const struct args *a, struct err *err)
     const struct model_options options = {.pooling = a->pooling ? a->pooling : from.pooling};
     if (rc == 0)
         rc = model_inspect(from.path, &options, &m, err);
+    struct model_fitness fit[MODEL_FITNESSES];
+    if (rc == 0)
+        rc = model_check(from.path, &options, false, 1, fit, err);
     if (rc == 0) {
         struct str out = {0};
         if (a->json || a->jsonl) {
             struct json_writer w;
             json_begin(&w, &out);
-            info_json(from.name, model_info(m), &w);
+            info_json(from.name, model_info(m), fit, &w);
             json_finish(&w);
         } else {
-            info_text(from.name, model_info(m), &out);
+            info_text(from.name, model_info(m), fit, &out);
         }
         out_str(&out);
     }
@@ -164,7 +173,9 @@ static int try_model(const char *path, const char *pooling, struct err *err)
     return rc;
 }
 
-static int say_model(const struct args *a, const char *what, const char *name, const char *path)
+/* fit: NULL, or what was measured. */
+static int say_model(const struct args *a, const char *what, const char *name, const char *path,
+                     const struct model_fitness *fit)
 {
     struct str out = {0};
     if (a->json || a->jsonl) {
@@ -172,12 +183,26 @@ static int say_model(const struct args *a, const char *what, const char *name, c
         json_begin(&w, &out);
         jw_ktext(&w, "name", name);
         jw_ktext(&w, "path", path);
+        if (fit)
+            precision_json(fit, &w);
         json_finish(&w);
     } else {
         str_printf(&out, "%s %s\n", what, name);
+        if (fit)
+            precision_text(fit, &out);
     }
     out_str(&out);
     return EXIT_FOUND;
+}
+
+/* What the model's precisions are worth is measured now, so that no index has to wait for it. */
+static int say_added(const struct args *a, const struct registry_entry *added, struct err *err)
+{
+    struct model_fitness fit[MODEL_FITNESSES];
+    const int threads = a->threads ? (int)a->threads : thread_default_count();
+    if (precision_check(added, true, threads, fit, err))
+        return err_wrap(err, "'%s' is added, but", added->name);
+    return say_model(a, "added", added->name, added->path, fit);
 }
 
 static int model_add(const struct args *a, struct err *err)
@@ -204,7 +229,7 @@ static int model_add(const struct args *a, struct err *err)
         rc = registry_save(&r, err);
     }
     if (rc == 0)
-        rc = say_model(a, "added", name, path);
+        rc = say_added(a, registry_find(&r, name), err);
     registry_release(&r);
     free(path);
     return rc;
@@ -234,7 +259,7 @@ static int model_remove(const struct args *a, struct err *err)
     if (rc == 0 && strncmp(path, ours, strlen(ours)) == 0 && dir_exists(path))
         rc = dir_remove_tree(path, err);
     if (rc == 0)
-        rc = say_model(a, "removed", a->pos[1], path);
+        rc = say_model(a, "removed", a->pos[1], path, NULL);
     free(path);
     free(ours);
     free(data);
@@ -260,7 +285,7 @@ static int model_default(const struct args *a, struct err *err)
         rc = registry_save(&r, err);
     }
     if (rc == 0)
-        rc = say_model(a, "default is now", e->name, e->path);
+        rc = say_model(a, "default is now", e->name, e->path, NULL);
     registry_release(&r);
     return rc;
 }

@@ -41,7 +41,7 @@ static int session_open(const struct args *a, bool need_model, struct session *s
     if (store_meta_get(s->store, "model_name", &s->model_name, err))
         return -1;
     if (need_model && s->options.mode != SEARCH_KEYWORD) {
-        if (engine_of_index(a, s->store, &s->engine, err))
+        if (engine_for_questions(a, s->store, &s->engine, err))
             return -1;
         engine_adapt(&s->engine, s->place.index_dir);
     }

@@ -2,6 +2,7 @@
 #include "cli/engine.h"
 
 #include "cli/output.h"
+#include "cli/precision.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/thread.h"
@@ -11,31 +12,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int check_precision(const char *precision, struct err *err)
-{
-    if (!precision || strcmp(precision, "fp32") == 0 || strcmp(precision, "auto") == 0)
-        return 0;
-    err_kind_set(err, ERR_USAGE, "precision %s is not available", precision);
-    return err_hint(err, "use --precision fp32 (or auto, which takes the best there is)");
-}
+/* How --precision is understood. */
+struct precision_choice {
+    bool measure;          /* auto may run the model's gate where it never was */
+    const char *unchecked; /* else auto is this then; NULL: fp32 */
+};
 
-int engine_open(const struct args *a, const char *model, struct engine *e, struct err *err)
+static int open_model(const struct args *a, const char *model, const struct precision_choice *p,
+                      struct engine *e, struct err *err)
 {
     *e = (struct engine){.threads = a->threads ? (int)a->threads : thread_default_count()};
-    if (check_precision(a->precision, err))
-        return -1;
     if (registry_resolve(model, &e->from, err))
         return -1;
     if (a->pooling) {
         free(e->from.pooling);
         e->from.pooling = xstrdup(a->pooling);
     }
-    const struct model_options options = {.pooling = e->from.pooling};
-    if (model_open(e->from.path, &options, &e->model, err)) {
+    const struct model_options options = {
+        .pooling = e->from.pooling, .precision = a->precision, .unchecked = p->unchecked};
+    struct model_fitness unused[MODEL_FITNESSES];
+    const bool is_auto = a->precision && strcmp(a->precision, "auto") == 0;
+    if ((is_auto && p->measure && precision_check(&e->from, true, e->threads, unused, err)) ||
+        model_open(e->from.path, &options, &e->model, err)) {
         engine_close(e);
         return -1;
     }
     return 0;
+}
+
+int engine_open(const struct args *a, const char *model, struct engine *e, struct err *err)
+{
+    return open_model(a, model, &(struct precision_choice){.measure = true}, e, err);
 }
 
 int engine_embedder(struct engine *e, struct err *err)
@@ -54,7 +61,8 @@ void engine_close(struct engine *e)
 
 /* The model of the index has moved: a registered one of the same fingerprint is the same model. 1:
  * found and opened with its embedder, 0: none. */
-static int open_twin(const struct args *a, const char *fingerprint, struct engine *e)
+static int open_twin(const struct args *a, const char *fingerprint,
+                     const struct precision_choice *p, struct engine *e)
 {
     struct registry r;
     int found = 0;
@@ -62,7 +70,7 @@ static int open_twin(const struct args *a, const char *fingerprint, struct engin
         return 0;
     for (size_t i = 0; i < r.n && !found; i++) {
         char now[33];
-        if (engine_open(a, r.item[i].name, e, NULL) == 0 && engine_embedder(e, NULL) == 0) {
+        if (open_model(a, r.item[i].name, p, e, NULL) == 0 && engine_embedder(e, NULL) == 0) {
             update_fingerprint(e->embedder, now);
             found = strcmp(now, fingerprint) == 0;
         }
@@ -73,17 +81,22 @@ static int open_twin(const struct args *a, const char *fingerprint, struct engin
     return found;
 }
 
-int engine_of_index(const struct args *a, struct store *s, struct engine *e, struct err *err)
+static int open_of_index(const struct args *a, struct store *s, bool measure, struct engine *e,
+                         struct err *err)
 {
     *e = (struct engine){0};
-    char *name = NULL, *path = NULL, *pooling = NULL, *fingerprint = NULL;
+    char *name = NULL, *path = NULL, *pooling = NULL, *fingerprint = NULL, *precision = NULL;
     struct args with = *a;
     int rc = -1;
     if (store_meta_get(s, "model_name", &name, err) ||
         store_meta_get(s, "model_path", &path, err) ||
         store_meta_get(s, "model_pooling", &pooling, err) ||
-        store_meta_get(s, "fingerprint", &fingerprint, err))
+        store_meta_get(s, "fingerprint", &fingerprint, err) ||
+        store_meta_get(s, "precision", &precision, err))
         goto out;
+    const struct precision_choice choice = {.measure = measure, .unchecked = precision};
+    if (!with.precision)
+        with.precision = "auto";
     if (!a->model && !a->pooling && pooling && *pooling)
         with.pooling = pooling;
     const char *model = a->model;
@@ -91,8 +104,9 @@ int engine_of_index(const struct args *a, struct store *s, struct engine *e, str
         model = path;
     else if (!model)
         model = name;
-    rc = engine_open(&with, model, e, err);
-    if (rc && model != a->model && err->kind == ERR_NOT_FOUND && open_twin(&with, fingerprint, e)) {
+    rc = open_model(&with, model, &choice, e, err);
+    if (rc && model != a->model && err->kind == ERR_NOT_FOUND &&
+        open_twin(&with, fingerprint, &choice, e)) {
         *err = (struct err){0};
         rc = 0;
         goto out;
@@ -112,7 +126,18 @@ out:
     free(path);
     free(pooling);
     free(fingerprint);
+    free(precision);
     return rc;
+}
+
+int engine_of_index(const struct args *a, struct store *s, struct engine *e, struct err *err)
+{
+    return open_of_index(a, s, !a->dry_run, e, err);
+}
+
+int engine_for_questions(const struct args *a, struct store *s, struct engine *e, struct err *err)
+{
+    return open_of_index(a, s, false, e, err);
 }
 
 void engine_adapt(struct engine *e, const char *index_dir)

@@ -15,17 +15,22 @@ struct engine {
     int threads;
 };
 
-/* `model`: a name or folder, NULL: the default. Refuses a precision that this build or CPU lacks.
- */
+/* `model`: a name or folder, NULL: the default. In --precision, fp32 without it; one that this CPU
+ * lacks is refused. auto runs the model's gate (model_check) where it never was. */
 int engine_open(const struct args *a, const char *model, struct engine *e,
                 struct err *err) WARN_UNUSED;
 int engine_embedder(struct engine *e, struct err *err) WARN_UNUSED;
 void engine_close(struct engine *e);
 
 /* The engine of an index: the model that it was made with, found again by name or by folder
- * (--model overrides). */
+ * (--model overrides). Without --precision it is auto. */
 int engine_of_index(const struct args *a, struct store *s, struct engine *e,
                     struct err *err) WARN_UNUSED;
+/* The same for questions, which must not wait: auto never runs the gate. Where there is no result
+ * (the cache folder was emptied), it is the precision of the index's last run, or fp32 on a machine
+ * that lacks it. */
+int engine_for_questions(const struct args *a, struct store *s, struct engine *e,
+                         struct err *err) WARN_UNUSED;
 
 /* Questions go through the query adapter of the index folder, when it has one of this model. A
  * damaged one is told on standard error and left out. */
