@@ -44,14 +44,30 @@ enum rows {
     ROWS_PICK, /* one row a picked token */
     ROWS_FIXED /* n_fixed rows, whatever the batch */
 };
+enum { ROW_KINDS = 4 };
 
 struct slot {
     enum rows rows;
     int n_fixed, cols;
-    int first, last; /* the ops that write it first and use it last */
-    int buffer;      /* of the plan; slots that are never alive together share one */
-    float *x;        /* [rows, cols], after tape_bind */
-    float *dx;       /* its gradient, in a training tape; else NULL */
+    int first, last; /* the ops that write it first and use it last, going up */
+    bool kept;       /* the caller reads it, and in a training tape writes its gradient */
+    bool wanted;     /* training: something that it was made from is trained */
+    bool remade;     /* going down: x was made again */
+    bool has_dx;     /* going down: dx holds something already, so the next addend is added */
+    int life, again, dlife; /* of the plan: x going up, x made once more for going down, dx; -1:
+                               none */
+    float *x; /* [rows, cols], after tape_bind: x_up, or once it was made again, x_down */
+    float *x_up, *x_down;
+    float *dx; /* its gradient, where it is wanted or kept; else NULL */
+};
+
+/* A stretch of time during which some memory is taken. Time i is the forward of op i, n_ops the
+ * caller's between the two directions, 2 n_ops - i the backward of op i. Lives of one row kind that
+ * overlap in time lie side by side, `offset` columns (ROWS_FIXED: floats) from the beginning. */
+struct life {
+    enum rows rows;
+    int from, to;
+    size_t cols, offset;
 };
 
 enum pool_mode {
@@ -67,6 +83,14 @@ enum { POOL_MODES = 6, OP_MAX_IN = 4, OP_MAX_PARAMS = 6 };
 struct tape;
 struct op;
 
+/* What backward of a kind reads besides the gradient of its output. */
+enum {
+    BACK_IN = 1,     /* the values of its inputs */
+    BACK_OUT = 2,    /* that of its output */
+    BACK_REMAKE = 4, /* forward is cheap and reads what backward keeps anyway: run it again rather
+                        than keep the output */
+};
+
 /* A kind of operation. Both directions of one kind live side by side in one op_*.c file.
  * A kind whose backward is NULL cannot be part of a training tape: tape_finish() says so. */
 struct op_kind {
@@ -75,8 +99,13 @@ struct op_kind {
     void (*backward)(struct tape *t, struct op *o, const struct batch *b);
     /* Floats of per-worker scratch that forward needs for this batch; NULL: none. */
     size_t (*scratch)(const struct op *o, const struct batch *b);
-    int in_place; /* the input whose buffer the output may take over, when it is not used later;
-                     -1: none */
+    int in_place;  /* the input whose buffer the output may take over, when it is not used later;
+                      -1: none */
+    unsigned back; /* BACK_* */
+    int back_in_place; /* the input whose gradient may take over that of the output; -1: none */
+    /* Floats of scratch that backward needs: per worker, and shared by all; NULL: none. */
+    size_t (*back_scratch)(const struct op *o, const struct batch *b);
+    size_t (*back_shared)(const struct op *o, const struct batch *b);
 };
 
 struct op {
@@ -87,17 +116,19 @@ struct op {
     /* attributes, of the kinds that have them */
     int heads, head_dim, window;
     enum activation act;
-    int depth; /* columns of in[0], of the linear kinds */
+    int depth, width; /* columns of in[0] and of out, of the kinds whose scratch follows them */
     float eps, scale;
     int pos_offset;
     enum pool_mode pool[POOL_MODES];
     int n_pool;
-    float *save; /* what backward needs and cannot recompute; NULL in inference */
+    float drop;    /* probability of dropout */
+    uint64_t site; /* of its masks, see dropout.h */
+    bool active;   /* training: something at or below it is trained, so its backward runs */
 };
 
 enum tape_mode {
     TAPE_INFER, /* buffers are reused, epilogues fused */
-    TAPE_TRAIN  /* every slot keeps its memory; every op must have a backward */
+    TAPE_TRAIN  /* what backward needs is kept or made again; every op must have a backward */
 };
 
 struct tape {
@@ -111,17 +142,16 @@ struct tape {
     int n_ops, cap_ops;
     struct slot *slot;
     int n_slots, cap_slots;
-    struct buffer {
-        enum rows rows;
-        int n_fixed, cols, free_after;
-    } * buffer;
-    int n_buffers, cap_buffers;
-    struct pool *pool; /* NULL: this thread alone; else one op is split over its workers */
+    struct life *life;
+    int n_lives, cap_lives;
+    size_t width[ROW_KINDS]; /* columns of all lives of a row kind side by side */
+    struct pool *pool;       /* NULL: this thread alone; else one op is split over its workers */
 
-    float *arena; /* the memory of all buffers and of the scratch, grown when a batch needs more */
+    float *arena; /* the memory of all lives and of the scratch, grown when a batch needs more */
     size_t arena_floats, peak_bytes;
     float *scratch; /* worker i's begins at scratch + i * scratch_floats */
     size_t scratch_floats;
+    float *shared; /* of all workers, going down */
     const struct batch *batch;
     uint64_t seed, step; /* of dropout's masks; the caller sets them before tape_forward */
     int n_sites;         /* dropout places so far: each has masks of its own */
@@ -134,18 +164,21 @@ void tape_init(struct tape *t, struct params *params, enum tape_mode mode);
 void tape_release(struct tape *t);
 
 /* Checks the ops against the mode and plans which slots share memory. `out` is the slot that must
- * survive to the end. */
+ * survive to the end. In a training tape the parameters that have a gradient (param->dx) now are
+ * those that are trained: nothing is kept or done for the others. */
 int tape_finish(struct tape *t, int out, struct err *err) WARN_UNUSED;
 
 /* Assigns memory for this batch, which must stay valid until the next bind. Allocates only when the
  * batch is larger than all before. Fails on memory. */
 int tape_bind(struct tape *t, const struct batch *b, struct err *err) WARN_UNUSED;
+/* Bytes that tape_bind would need for this batch. */
+size_t tape_bytes(const struct tape *t, const struct batch *b);
 void tape_forward(struct tape *t);
 
-/* Runs the list down. On entry slot[out].dx (and that of every other slot that the caller kept with
- * tape_keep) holds the derivative of the loss by that slot; the gradients of the parameters are
- * added to param->dx. The numbers do not depend on the number of threads. After tape_bind and
- * tape_forward of the same batch. */
+/* Runs the list down, once after each tape_forward. On entry slot[out].dx (and that of every other
+ * slot that the caller kept with tape_keep) holds the derivative of the loss by that slot; the
+ * gradients of the parameters are added to param->dx. The numbers do not depend on the number of
+ * threads. Values (slot.x) are gone afterwards, those of kept slots too. */
 void tape_backward(struct tape *t);
 /* Before tape_finish: a further slot that the caller reads after forward, and in a training tape
  * writes the gradient of before backward (0 where it has none). */
@@ -169,6 +202,11 @@ int tape_embed(struct tape *t, const char *name, int n_word, int n_type, int n_p
  * product is done in the tape's precision, elsewhere in fp32. Names: NAME.weight, NAME.bias. */
 int tape_linear(struct tape *t, const char *name, int x, int out, bool bias, enum activation act,
                 int residual);
+
+/* The same with dropout (below) between activation and residual:
+ * y = dropout(act(x W^T + b), p) + residual. */
+int tape_linear_dropout(struct tape *t, const char *name, int x, int out, bool bias,
+                        enum activation act, float p, int residual);
 
 /* Layer normalisation over the columns (Ba et al. 2016), biased variance, eps inside the root.
  * Names: NAME.weight, NAME.bias. */
@@ -206,7 +244,7 @@ int tape_normalise(struct tape *t, int x);
  */
 
 extern const struct op_kind op_embed, op_linear, op_activate, op_add, op_norm, op_attention,
-    op_pool, op_normalise;
+    op_pool, op_normalise, op_dropout, op_dropout_add, op_pick, op_pool_max, op_attention_dropout;
 
 /* Appends an op with one output of the given shape and returns it; NULL in a failed tape. All in[]
  * and w[] are -1. */
@@ -215,9 +253,17 @@ struct op *tape_op(struct tape *t, const struct op_kind *kind, enum rows rows, i
 /* "NAME.PART" of the set; on failure the tape fails and 0 comes back. */
 int tape_param(struct tape *t, const char *name, const char *part, enum param_kind kind, int rows,
                int cols);
+int tape_param_named(struct tape *t, const char *full_name, enum param_kind kind, int rows,
+                     int cols);
 void tape_fail(struct tape *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* As pool_run over the tape's pool, or in this thread. */
 void tape_run(struct tape *t, int n_items, void (*fn)(void *ctx, int item, int worker), void *ctx);
+/* Going down: where the gradient of o's input k belongs, NULL: nowhere. *add says whether it holds
+ * something already, to which this op's part is added, or is to be overwritten. Call it once for
+ * each use of the slot. */
+float *tape_grad(struct tape *t, const struct op *o, int k, bool *add);
+/* The same for inputs whose gradient is that of the output as it is. */
+void tape_grad_pass(struct tape *t, const struct op *o, int k);
 /* The single-row form of op_normalise. */
 void normalise_row(float *y, const float *x, int n);
 

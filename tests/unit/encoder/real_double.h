@@ -1,0 +1,277 @@
+/* real_double.h - the shipped tape and its kernels compiled once more with double for float.
+ *
+ * Central differences of float code say little: a derivative by differences loses half the digits.
+ * So the sources of encoder/tape and the portable bodies of src/kernels are included here, in one
+ * file of a test, with `float` replaced. What cannot be taken over is the vocabulary of vectors
+ * (bits of floats) and the fitted polynomials of math.inc and train_math.inc, which are accurate to
+ * floats only: they are written here with libm. Those fits are held against libm by the tests of
+ * the kernels.
+ */
+#ifndef SEMSEARCH_TESTS_REAL_DOUBLE_H
+#define SEMSEARCH_TESTS_REAL_DOUBLE_H
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/err.h"
+#include "src/base/mem.h"
+#include "src/base/precision.h"
+#include "src/base/thread.h"
+
+#pragma GCC diagnostic ignored "-Wunused-function"
+#pragma GCC diagnostic ignored "-Wshadow"
+
+#define float double
+#define sqrtf    sqrt
+#define fmaxf    fmax
+#define fabsf    fabs
+#define V_INLINE static inline
+#define SEMSEARCH_KERNELS_VEC_H
+#define VW        1
+#define TILE_ROWS 2
+#define TILE_VECS 4
+
+typedef double vf;
+
+V_INLINE vf v_set1(double x)
+{
+    return x;
+}
+V_INLINE vf v_load(const double *p)
+{
+    return *p;
+}
+V_INLINE void v_store(double *p, vf v)
+{
+    *p = v;
+}
+V_INLINE vf v_load_n(const double *p, size_t n)
+{
+    return n ? *p : 0;
+}
+V_INLINE void v_store_n(double *p, vf v, size_t n)
+{
+    if (n)
+        *p = v;
+}
+V_INLINE vf v_keep_n(vf v, size_t n)
+{
+    return n ? v : 0;
+}
+V_INLINE vf v_add(vf a, vf b)
+{
+    return a + b;
+}
+V_INLINE vf v_sub(vf a, vf b)
+{
+    return a - b;
+}
+V_INLINE vf v_mul(vf a, vf b)
+{
+    return a * b;
+}
+V_INLINE vf v_div(vf a, vf b)
+{
+    return a / b;
+}
+V_INLINE vf v_fma(vf a, vf b, vf c)
+{
+    return a * b + c;
+}
+V_INLINE vf v_max(vf a, vf b)
+{
+    return a > b ? a : b;
+}
+V_INLINE vf v_min(vf a, vf b)
+{
+    return a < b ? a : b;
+}
+V_INLINE vf v_abs(vf a)
+{
+    return fabs(a);
+}
+V_INLINE vf v_if_less(vf a, vf b, vf yes, vf no)
+{
+    return a < b ? yes : no;
+}
+V_INLINE double v_sum(vf a)
+{
+    return a;
+}
+V_INLINE double v_hmax(vf a)
+{
+    return a;
+}
+V_INLINE void v_sum4(double out[4], vf a, vf b, vf c, vf d)
+{
+    out[0] = a, out[1] = b, out[2] = c, out[3] = d;
+}
+V_INLINE void v_transpose(double *dst, size_t ldd, const double *src, size_t lds, int n)
+{
+    (void)ldd, (void)lds, (void)n;
+    *dst = *src;
+}
+
+/* math.inc and train_math.inc */
+V_INLINE vf v_exp(vf x)
+{
+    return exp(x);
+}
+V_INLINE vf v_exp2_negative(vf x)
+{
+    return exp2(x);
+}
+V_INLINE vf v_tanh(vf x)
+{
+    return tanh(x);
+}
+V_INLINE vf v_sigmoid(vf x)
+{
+    return 1 / (1 + exp(-x));
+}
+V_INLINE vf normal_cdf(vf x)
+{
+    return 0.5 * erfc(-x * M_SQRT1_2);
+}
+V_INLINE vf normal_density(vf x)
+{
+    return exp(-0.5 * x * x) / sqrt(2 * M_PI);
+}
+V_INLINE vf v_gelu(vf x)
+{
+    return x * normal_cdf(x);
+}
+V_INLINE vf v_gelu_slope(vf x)
+{
+    return normal_cdf(x) + x * normal_density(x);
+}
+V_INLINE vf gelu_tanh_inner(vf x)
+{
+    return sqrt(2 / M_PI) * (x + 0.044715 * x * x * x);
+}
+V_INLINE vf v_gelu_tanh(vf x)
+{
+    return 0.5 * x * (1 + tanh(gelu_tanh_inner(x)));
+}
+V_INLINE vf v_gelu_tanh_slope(vf x)
+{
+    const double t = tanh(gelu_tanh_inner(x));
+    return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * sqrt(2 / M_PI) * (1 + 3 * 0.044715 * x * x);
+}
+
+#include "src/kernels/kernels.h"
+
+V_INLINE vf v_activate(vf x, enum activation act)
+{
+    switch (act) {
+    case ACT_GELU:
+        return v_gelu(x);
+    case ACT_GELU_TANH:
+        return v_gelu_tanh(x);
+    case ACT_RELU:
+        return x > 0 ? x : 0;
+    case ACT_SILU:
+        return x * v_sigmoid(x);
+    case ACT_TANH:
+        return tanh(x);
+    case ACT_NONE:
+        break;
+    }
+    return x;
+}
+
+#include "src/kernels/rows.inc"
+
+enum { PANEL = TILE_VECS * VW };
+
+/* gemm and attention going up, plainly: their shipped form is held against this definition by the
+ * tests of the kernels, and it has no derivative of its own. */
+static size_t gemm_packed_floats(int n_out, int k)
+{
+    return (size_t)(n_out + PANEL - 1) / PANEL * PANEL * (size_t)k;
+}
+
+static void gemm_pack(double *dst, const double *w, int ldw, int n_out, int k)
+{
+    for (int j = 0; j < (n_out + PANEL - 1) / PANEL * PANEL; j++)
+        for (int p = 0; p < k; p++)
+            dst[((size_t)(j / PANEL) * (size_t)k + (size_t)p) * PANEL + (size_t)(j % PANEL)] =
+                j < n_out ? w[(size_t)j * (size_t)ldw + (size_t)p] : 0;
+}
+
+static void gemm(const struct gemm_f32 *g, int n0, int n1)
+{
+    for (int i = 0; i < g->m; i++)
+        for (int j = n0; j < n1; j++) {
+            double sum = g->bias ? g->bias[j] : 0;
+            for (int p = 0; p < g->w->k; p++)
+                sum += g->a[i * g->lda + p] *
+                       g->w->data[(j / PANEL * g->w->k + p) * PANEL + j % PANEL];
+            sum = v_activate(sum, g->act);
+            g->c[i * g->ldc + j] = sum + (g->residual ? g->residual[i * g->ld_res + j] : 0);
+        }
+}
+
+static size_t attention_scratch_floats(int n, int head_dim)
+{
+    (void)head_dim;
+    return (size_t)n;
+}
+
+static void attention(const struct attention_f32 *a)
+{
+    for (int i = 0; i < a->n; i++) {
+        double total = 0, *w = a->scratch;
+        for (int j = 0; j < a->n; j++) {
+            const bool seen = a->window < 0 || abs(i - j) <= a->window;
+            w[j] = rows_dot(a->q + i * a->ld_qkv, a->k + j * a->ld_qkv, (size_t)a->head_dim);
+            w[j] = seen ? exp(a->scale * w[j]) : 0;
+            total += w[j];
+        }
+        for (int c = 0; c < a->head_dim; c++) {
+            double sum = 0;
+            for (int j = 0; j < a->n; j++)
+                sum += w[j] / total * a->v[j * a->ld_qkv + c];
+            a->out[i * a->ld_out + c] = sum;
+        }
+    }
+}
+
+#include "src/kernels/train.inc"
+
+struct kernels kern = {.isa = "double",
+                       .gemm_panel = PANEL,
+                       .gemm_packed_floats = gemm_packed_floats,
+                       .gemm_pack = gemm_pack,
+                       .gemm = gemm,
+                       .attention_scratch_floats = attention_scratch_floats,
+                       .attention = attention,
+                       .layer_norm = rows_layer_norm,
+                       .activate = rows_activate,
+                       .add = rows_add,
+                       .scale = rows_scale,
+                       .softmax = rows_softmax,
+                       .dot = rows_dot,
+                       .dot_wide = rows_dot_wide,
+                       .train = TRAIN_ENTRIES};
+
+#include "encoder/tape/op_attention.c"
+#include "encoder/tape/op_dropout.c"
+#include "encoder/tape/op_embed.c"
+#include "encoder/tape/op_linear.c"
+#include "encoder/tape/op_norm.c"
+#include "encoder/tape/op_pick.c"
+#include "encoder/tape/op_pool.c"
+#include "encoder/tape/param.c"
+#include "encoder/tape/plan.c"
+#include "encoder/tape/tape.c"
+
+/* Kinds of inference only. */
+const struct op_kind op_linear_bf16, op_linear_int8;
+
+#endif
