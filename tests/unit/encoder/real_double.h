@@ -4,8 +4,7 @@
  * So the sources of encoder/tape and the portable bodies of src/kernels are included here, in one
  * file of a test, with `float` replaced. What cannot be taken over is the vocabulary of vectors
  * (bits of floats) and the fitted polynomials of math.inc and train_math.inc, which are accurate to
- * floats only: they are written here with libm. Those fits are held against libm by the tests of
- * the kernels.
+ * floats only: they are written here with libm; those fits are held against libm elsewhere.
  */
 #ifndef SEMSEARCH_TESTS_REAL_DOUBLE_H
 #define SEMSEARCH_TESTS_REAL_DOUBLE_H
@@ -185,12 +184,65 @@ V_INLINE vf v_activate(vf x, enum activation act)
     return x;
 }
 
-#include "src/kernels/rows.inc"
+/* ---- what other bodies of the kernels do, plainly: their shipped form is held against these
+ * definitions by the tests of the kernels --------------------------------------------------------
+ */
+
+static double row_sum(const double *x, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += x[i];
+    return sum;
+}
+
+static double row_square_deviation(const double *x, size_t n, double mean)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (x[i] - mean) * (x[i] - mean);
+    return sum;
+}
+
+static double rows_dot(const double *a, const double *b, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+static void rows_add(double *y, const double *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] += x[i];
+}
+
+static void rows_scale(double *y, double a, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] *= a;
+}
+
+static void rows_activate(double *x, size_t n, enum activation act)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = v_activate(x[i], act);
+}
+
+static void rows_layer_norm(double *y, const double *x, const double *gamma, const double *beta,
+                            int m, int n, double eps)
+{
+    for (int i = 0; i < m; i++, x += n, y += n) {
+        const double mean = row_sum(x, (size_t)n) / n;
+        const double by = sqrt(row_square_deviation(x, (size_t)n, mean) / n + eps);
+        for (int j = 0; j < n; j++)
+            y[j] = (x[j] - mean) / by * gamma[j] + beta[j];
+    }
+}
 
 enum { PANEL = TILE_VECS * VW };
 
-/* gemm and attention going up, plainly: their shipped form is held against this definition by the
- * tests of the kernels, and it has no derivative of its own. */
 static size_t gemm_packed_floats(int n_out, int k)
 {
     return (size_t)(n_out + PANEL - 1) / PANEL * PANEL * (size_t)k;
@@ -255,9 +307,8 @@ struct kernels kern = {.isa = "double",
                        .activate = rows_activate,
                        .add = rows_add,
                        .scale = rows_scale,
-                       .softmax = rows_softmax,
                        .dot = rows_dot,
-                       .dot_wide = rows_dot_wide,
+                       .dot_wide = rows_dot,
                        .train = TRAIN_ENTRIES};
 
 #include "encoder/tape/op_attention.c"
