@@ -21,7 +21,8 @@ const struct option_row options[] = {
     {"model", 0, ARG_TEXT, "NAME|DIR",
      "index query similar eval model tokenize embed similarity bench", AT(model),
      "the model: a registered name, or a folder in Hugging Face or sentence-transformers layout"},
-    {"dry-run", 0, ARG_FLAG, NULL, "index", AT(dry_run), "say what would be done, write nothing"},
+    {"dry-run", 0, ARG_FLAG, NULL, "index tune", AT(dry_run),
+     "say what would be done, write nothing"},
     {"force", 0, ARG_FLAG, NULL, "index", AT(force),
      "look at every file anew, whatever its time and size say"},
     {"reembed", 0, ARG_FLAG, NULL, "index", AT(reembed),
@@ -65,7 +66,7 @@ const struct option_row options[] = {
      "print file names only, each once"},
     {"null", '0', ARG_FLAG, NULL, "query similar files", AT(nul),
      "with --paths: a NUL byte after each name, so that any name survives"},
-    {"context", 'C', ARG_COUNT, "N", "query similar", AT(context),
+    {"context", 'C', ARG_WHOLE, "N", "query similar", AT(context),
      "print N lines around each match"},
 
     {"failed", 0, ARG_FLAG, NULL, "files", AT(failed), "only files that could not be indexed"},
@@ -84,12 +85,133 @@ const struct option_row options[] = {
      "search: write TREC runs FILE.keyword, FILE.vector, FILE.hybrid, 100 results a query"},
     {"chunk", 0, ARG_FLAG, NULL, "eval", AT(chunk),
      "search: cut documents into passages as `index` does (published figures do not)"},
-    {"columns", 0, ARG_LIST, "NAME=COLUMN,...", "eval", AT(columns),
-     "sentence-similarity: other column names, such as sentence1=question"},
+    {"columns", 0, ARG_LIST, "NAME=COLUMN,...", "train eval", AT(columns),
+     "other column names, such as sentence1=question"},
+
+    {"full", 0, ARG_FLAG, NULL, "tune", AT(full),
+     "train the encoder itself (minutes to hours), and embed the index anew when it is better"},
+    {"remove", 0, ARG_FLAG, NULL, "tune", AT(remove), "take the map of questions away again"},
+    {"pairs", 0, ARG_TEXT, "FILE", "tune", AT(pairs),
+     "write the pairs as TSV: anchor, positive, kind, held_out"},
+
+    {"data", 0, ARG_LIST, "FILE", "train", AT(train.data),
+     "what to learn from: TSV, CSV (.csv) or JSONL (.jsonl) with named columns, CoNLL, SQuAD JSON "
+     "or plain text, by the task (repeatable)"},
+    {"out", 0, ARG_TEXT, "DIR", "train", AT(train.out),
+     "where the model, its checkpoints and metrics.jsonl go"},
+    {"base", 0, ARG_TEXT, "NAME|DIR", "train", AT(train.base),
+     "the model to begin from: a registered name or a folder (default: the default model)"},
+    {"init", 0, ARG_CHOICE, "random", "train", AT(train.init),
+     "begin from random weights instead, with --config and --tokenizer"},
+    {"config", 0, ARG_TEXT, "FILE", "train", AT(train.config),
+     "with --init random: a config.json that says the shape"},
+    {"tokenizer", 0, ARG_TEXT, "DIR", "train", AT(train.tokenizer),
+     "with --init random: a folder with a tokenizer, such as `train tokenizer` makes"},
+    {"eval-data", 0, ARG_LIST, "FILE", "train", AT(train.eval_data),
+     "held-out data to score on, in the same formats (repeatable)"},
+    {"resume", 0, ARG_TEXT, "DIR", "train", AT(train.resume),
+     "go on with an interrupted run: its folder, or one checkpoint in it"},
+    {"overwrite", 0, ARG_FLAG, NULL, "train", AT(train.overwrite),
+     "replace what an earlier run wrote to --out"},
+    {"skip-bad-rows", 0, ARG_FLAG, NULL, "train eval", AT(train.skip_bad_rows),
+     "leave bad rows out and count them, instead of stopping at the first"},
+    {"labels", 0, ARG_TEXT, "A,B,...", "train eval", AT(train.labels),
+     "classes in this order (default: those of the data, sorted); whole classes although the "
+     "labels look like numbers"},
+    {"column", 0, ARG_COUNT, "N", "train eval", AT(train.column),
+     "token-classification: which column holds the tag (default: the last)"},
+    {"score-scale", 0, ARG_TEXT, "LOW:HIGH", "train", AT(train.score_scale),
+     "sentence-similarity: scores from LOW to HIGH become 0 to 1, such as 0:5"},
+    {"doc-stride", 0, ARG_WHOLE, "N", "train eval", AT(train.doc_stride),
+     "question-answering: tokens that windows share (default 128)"},
+    {"max-query-length", 0, ARG_COUNT, "N", "train eval", AT(train.max_query_length),
+     "question-answering: longest question in tokens (default 64)"},
+    {"mlm-probability", 0, ARG_REAL, "P", "train eval", AT(train.mlm_probability),
+     "fill-mask, pretraining: share of hidden tokens (default 0.15)"},
+    {"whole-word", 0, ARG_FLAG, NULL, "train eval", AT(train.whole_word),
+     "fill-mask, pretraining: hide whole words"},
+    {"save-max-length", 0, ARG_COUNT, "N", "train", AT(train.save_max_length),
+     "the window that the saved model states (default: that of the base)"},
+    {"loss", 0, ARG_CHOICE,
+     "mnrl|infonce|cosent|cosine-mse|contrastive|online-contrastive|triplet|embedding-mse", "train",
+     AT(train.loss),
+     "sentence-similarity: default mnrl for anchor and positive, cosent for scores, contrastive "
+     "for labels"},
+    {"scale", 0, ARG_REAL, "S", "train", AT(train.scale),
+     "mnrl, cosent: what cosines are multiplied by (default 20)"},
+    {"margin", 0, ARG_REAL, "M", "train", AT(train.margin),
+     "contrastive (default 0.5), triplet (default 5)"},
+    {"distance", 0, ARG_CHOICE, "euclidean|cosine|manhattan", "train", AT(train.distance),
+     "triplet: how far apart (default euclidean)"},
+    {"symmetric", 0, ARG_FLAG, NULL, "train", AT(train.symmetric),
+     "mnrl: positives look for their anchors too"},
+    {"mask-duplicates", 0, ARG_FLAG, NULL, "train", AT(train.mask_duplicates),
+     "mnrl: other positives of the same anchor are no negatives"},
+    {"matryoshka", 0, ARG_TEXT, "N,N,...", "train", AT(train.matryoshka),
+     "sentence-similarity: the loss on the first N numbers too, such as 384,256,128,64"},
+    {"mini-batch", 0, ARG_COUNT, "N", "train", AT(train.mini_batch),
+     "texts that go through the model at once; a batch of any size fits (cached gradients)"},
+    {"teacher", 0, ARG_TEXT, "NAME|DIR", "train", AT(train.teacher),
+     "sentence-similarity: learn to make the vectors of that model"},
+    {"mine-negatives", 0, ARG_COUNT, "N", "train", AT(train.mine_negatives),
+     "sentence-similarity: N hard negatives a row, found by searching --index"},
+    {"mine-margin", 0, ARG_REAL, "P", "train", AT(train.mine_margin),
+     "a mined negative scores at most 1 - P of the positive (default 0.05)"},
+    {"epochs", 0, ARG_REAL, "N", "train", AT(train.epochs),
+     "how often the data is gone through (default 3)"},
+    {"max-steps", 0, ARG_COUNT, "N", "train", AT(train.max_steps),
+     "updates, whatever --epochs says"},
+    {"batch-size", 0, ARG_COUNT, "N", "train", AT(train.batch_size),
+     "rows of a batch (default 32)"},
+    {"gradient-accumulation", 0, ARG_COUNT, "N", "train", AT(train.accumulation),
+     "batches of one update (default 1)"},
+    {"learning-rate", 0, ARG_REAL, "R", "train", AT(train.learning_rate),
+     "the largest rate (default 2e-5)"},
+    {"lr-scheduler", 0, ARG_CHOICE, "linear|cosine|constant", "train", AT(train.lr_scheduler),
+     "how the rate falls (default linear)"},
+    {"warmup-ratio", 0, ARG_REAL, "P", "train", AT(train.warmup_ratio),
+     "share of the updates in which the rate rises (default 0.1)"},
+    {"weight-decay", 0, ARG_REAL, "D", "train", AT(train.weight_decay),
+     "decoupled decay, not of biases and norms (default 0.01)"},
+    {"adam-beta1", 0, ARG_REAL, "B", "train", AT(train.beta1), "default 0.9"},
+    {"adam-beta2", 0, ARG_REAL, "B", "train", AT(train.beta2), "default 0.999"},
+    {"adam-epsilon", 0, ARG_REAL, "E", "train", AT(train.epsilon), "default 1e-8"},
+    {"max-grad-norm", 0, ARG_REAL, "N", "train", AT(train.max_grad_norm),
+     "longer gradients are cut to N; 0: never (default 1)"},
+    {"layer-lr-decay", 0, ARG_REAL, "F", "train", AT(train.layer_decay),
+     "each layer below the last learns F times as fast as the one above it (default 1)"},
+    {"dropout", 0, ARG_REAL, "P", "train", AT(train.dropout),
+     "of every dropout of the model (default: as its config says)"},
+    {"freeze", 0, ARG_LIST, "PATTERN", "train", AT(train.freeze),
+     "tensors that stay as they are, such as \"embeddings.*\" (repeatable)"},
+    {"seed", 0, ARG_WHOLE, "N", "train", AT(train.seed),
+     "of order, dropout, masks and new weights (default 42)"},
+    {"no-shuffle", 0, ARG_FLAG, NULL, "train", AT(train.no_shuffle),
+     "rows in the order of the files"},
+    {"logging-steps", 0, ARG_COUNT, "N", "train", AT(train.logging_steps),
+     "a line in metrics.jsonl every N updates (default 1)"},
+    {"eval-steps", 0, ARG_COUNT, "N", "train", AT(train.eval_steps),
+     "score on --eval-data every N updates (default: at the end)"},
+    {"save-steps", 0, ARG_COUNT, "N", "train", AT(train.save_steps),
+     "a checkpoint every N updates (default 500)"},
+    {"save-total-limit", 0, ARG_COUNT, "N", "train", AT(train.save_total_limit),
+     "checkpoints that are kept (default 2)"},
+    {"load-best", 0, ARG_FLAG, NULL, "train", AT(train.load_best),
+     "end with the model of the best evaluation"},
+    {"early-stopping", 0, ARG_COUNT, "N", "train", AT(train.early_stopping),
+     "stop after N evaluations without a better one"},
+    {"plot", 0, ARG_TEXT, "FILE.svg", "train", AT(train.plot),
+     "draw the curves of loss and evaluations"},
+    {"vocab-size", 0, ARG_COUNT, "N", "train", AT(train.vocab_size),
+     "tokenizer: tokens of the vocabulary (default 30000)"},
+    {"min-frequency", 0, ARG_COUNT, "N", "train", AT(train.min_frequency),
+     "tokenizer: how often a pair of pieces must occur to be joined (default 2)"},
+    {"lowercase", 0, ARG_FLAG, NULL, "train", AT(train.lowercase),
+     "tokenizer: upper and lower case are one, accents are dropped"},
 
     {"name", 0, ARG_TEXT, "NAME", "model", AT(name),
      "add: the name to register (default: the folder's)"},
-    {"pooling", 0, ARG_TEXT, "MODE", "embed similarity model index eval", AT(pooling),
+    {"pooling", 0, ARG_TEXT, "MODE", "embed similarity model index eval train", AT(pooling),
      "for a folder without modules.json: mean (default), cls, max, mean_sqrt_len, weightedmean, "
      "lasttoken"},
     {"role", 0, ARG_CHOICE, "query|passage", "embed", AT(role),
@@ -104,7 +226,7 @@ const struct option_row options[] = {
      "unit vectors, whatever the model says"},
     {"no-normalize", 0, ARG_FLAG, NULL, "embed", AT(no_normalize),
      "vectors as pooled, whatever the model says"},
-    {"max-length", 0, ARG_COUNT, "N", "tokenize", AT(max_length),
+    {"max-length", 0, ARG_COUNT, "N", "tokenize train", AT(max_length),
      "cut to N tokens, special ones counted"},
     {"no-special", 0, ARG_FLAG, NULL, "tokenize", AT(no_special), "leave out [CLS] and [SEP]"},
     {"pair", 0, ARG_FLAG, NULL, "tokenize", AT(pair), "each line is two texts with a TAB between"},
@@ -112,8 +234,9 @@ const struct option_row options[] = {
     {"index", 0, ARG_TEXT, "DIR", "*", AT(index),
      "the index folder (default: the nearest .semsearch upward from here)"},
     {"precision", 0, ARG_CHOICE, "fp32|bf16|int8|auto",
-     "index query similar eval embed similarity bench", AT(precision),
-     "arithmetic of the encoder; this build computes in fp32"},
+     "index query similar eval embed similarity bench train", AT(precision),
+     "numbers of the encoder's products; auto: the fastest that this CPU has and the model does "
+     "well in (default of index, query and similar; else fp32)"},
     {"threads", 0, ARG_COUNT, "N", "*", AT(threads),
      "worker threads (default: the cores this process may use)"},
     {"json", 0, ARG_FLAG, NULL, "*", AT(json), "one JSON document on standard output"},
@@ -171,6 +294,27 @@ const struct command commands[] = {
      "semsearch eval search --data scifact --json\n  semsearch eval sentence-similarity --data "
      "dev.tsv",
      cmd_eval},
+    {"train", "[OPTIONS] TASK --data FILE --out DIR", "teach a model on your own data",
+     "TASK is one of\n"
+     "  sentence-similarity   anchor, positive[, negative]; or sentence1, sentence2, score; or\n"
+     "                        sentence1, sentence2, label (0 or 1): vectors for search\n"
+     "  text-classification   text, label; or sentence1, sentence2, label; labels such as 3.5:\n"
+     "                        regression\n"
+     "  token-classification  one word and its tag a line, an empty line after each sentence\n"
+     "  question-answering    SQuAD 1.1 or 2.0\n"
+     "  fill-mask             plain text, an empty line between documents\n"
+     "  pretraining           the same, one sentence a line\n"
+     "  tokenizer             plain text: a WordPiece vocabulary\n"
+     "Tables are TSV (no quoting), CSV or JSONL; --columns maps other names. With --eval-data the\n"
+     "model is scored on held-out rows, for sentence-similarity before and after. A run that is\n"
+     "interrupted goes on with --resume, bit for bit.",
+     "semsearch train sentence-similarity --data pairs.tsv --eval-data heldout.tsv --out better\n"
+     "  semsearch train text-classification --data mails.csv --columns text=body --base bert --out "
+     "mails\n"
+     "  semsearch train tokenizer --data notes.txt --vocab-size 8000 --lowercase --out words\n"
+     "  semsearch train pretraining --data notes.txt --init random --config config.json "
+     "--tokenizer words --out tiny",
+     cmd_train},
     {"model", "add DIR | list | show [NAME|DIR] | remove NAME | default NAME",
      "the models this program knows",
      "A model stays in its folder; the registry keeps its name and place. The first one added is\n"
@@ -328,9 +472,9 @@ static int set_count(const struct option_row *o, const char *value, int64_t *out
     char *end;
     errno = 0;
     const long long v = strtoll(value, &end, 10);
-    /* 0 lines of context is a sensible wish; 0 results or threads is not */
-    const long long least = o->letter == 'C' ? 0 : 1;
-    if (end == value || *end || errno || v < least || v > 1000000)
+    const long long least = o->type == ARG_WHOLE ? 0 : 1;
+    const long long most = o->type == ARG_WHOLE ? INT32_MAX : 1000000;
+    if (end == value || *end || errno || v < least || v > most)
         return bad_value(o, value, least ? "a whole number from 1" : "a whole number from 0", err);
     *out = v;
     return 0;
@@ -383,6 +527,7 @@ static int set_value(const struct option_row *o, const char *value, struct args 
     case ARG_CHOICE:
         return set_choice(o, value, field, err);
     case ARG_COUNT:
+    case ARG_WHOLE:
         return set_count(o, value, field, err);
     case ARG_SIZE:
         return parse_size(value, field, err);
@@ -448,7 +593,12 @@ static int parse_short(const struct command *c, int n, char **argv, int *i, stru
 
 int args_parse(const struct command *c, int n, char **argv, struct args *a, struct err *err)
 {
-    *a = (struct args){.k = 10, .min_score = -1, .context = -1};
+    *a = (struct args){.k = 10,
+                       .min_score = -1,
+                       .context = -1,
+                       .train = TRAIN_ARGS_UNSET,
+                       .word = argv,
+                       .n_words = n};
     a->pos = xcalloc((size_t)n + 1, sizeof *a->pos);
     bool options_end = false;
     for (int i = 0; i < n; i++) {
@@ -475,5 +625,8 @@ void args_release(struct args *a)
     free(a->path.item);
     free(a->kind.item);
     free(a->columns.item);
+    free(a->train.data.item);
+    free(a->train.eval_data.item);
+    free(a->train.freeze.item);
     *a = (struct args){0};
 }

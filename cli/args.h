@@ -6,17 +6,12 @@
 #ifndef SEMSEARCH_CLI_ARGS_H
 #define SEMSEARCH_CLI_ARGS_H
 
+#include "cli/train_args.h"
 #include "src/base/err.h"
 #include "src/base/str.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-/* A repeatable option's values, in order. */
-struct arg_list {
-    const char **item;
-    size_t n, cap;
-};
 
 struct args {
     /* general */
@@ -40,14 +35,21 @@ struct args {
     const char *data, *qrels, *run;
     bool chunk;
     struct arg_list columns;
+    /* tune */
+    bool full, remove;
+    const char *pairs;
     /* models */
     const char *name, *role, *format, *output, *input, *pooling;
     bool normalize, no_normalize, no_special, pair;
     int64_t max_length;
 
+    struct train_args train;
+
     /* what is left: the command's own arguments */
     const char **pos;
     size_t n_pos;
+    char **word; /* all of it as it was typed, borrowed: for messages that repeat a command */
+    int n_words;
 };
 
 struct command {

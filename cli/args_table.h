@@ -5,7 +5,16 @@
 
 #include "cli/args.h"
 
-enum arg_type { ARG_FLAG, ARG_TEXT, ARG_CHOICE, ARG_COUNT, ARG_SIZE, ARG_REAL, ARG_LIST };
+enum arg_type {
+    ARG_FLAG,
+    ARG_TEXT,
+    ARG_CHOICE,
+    ARG_COUNT,
+    ARG_WHOLE,
+    ARG_SIZE,
+    ARG_REAL,
+    ARG_LIST
+};
 
 struct option_row {
     const char *name; /* long name without dashes */

@@ -15,6 +15,8 @@ int cmd_why(const struct args *a, struct err *err);
 int cmd_rm(const struct args *a, struct err *err);
 int cmd_verify(const struct args *a, struct err *err);
 int cmd_eval(const struct args *a, struct err *err);
+int cmd_tune(const struct args *a, struct err *err);
+int cmd_train(const struct args *a, struct err *err);
 int cmd_model(const struct args *a, struct err *err);
 int cmd_tokenize(const struct args *a, struct err *err);
 int cmd_embed(const struct args *a, struct err *err);

@@ -186,7 +186,16 @@ static void bar_update(void *ctx, const struct progress *p)
         snprintf(rate, sizeof rate, ", %.0f tokens/s", (double)p->tokens / seconds);
     char all[360]; /* a line that wraps could not be wiped again */
     snprintf(all, sizeof all, "%s%s%s", line, rate, left);
-    fprintf(stderr, "\r\x1b[K%.*s", columns_of(STDERR_FILENO) - 1, all);
+    bar_line(b, all);
+}
+
+void bar_line(struct bar *b, const char *line)
+{
+    if (!b->on)
+        return;
+    b->drawn_ms = clock_ms();
+    b->drawn = true;
+    fprintf(stderr, "\r\x1b[K%.*s", columns_of(STDERR_FILENO) - 1, line);
     fflush(stderr);
 }
 

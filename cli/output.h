@@ -44,7 +44,8 @@ struct bar {
     double started_ms, drawn_ms;
 };
 void bar_init(struct bar *b, const struct args *a);
-void bar_end(struct bar *b); /* wipes the line */
+void bar_line(struct bar *b, const char *line); /* draws a line of the caller's, cut to the width */
+void bar_end(struct bar *b);                    /* wipes the line */
 
 /* {"schema":1, ...: begins the one document of --json (or one line of --jsonl). */
 void json_begin(struct json_writer *w, struct str *out);

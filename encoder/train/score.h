@@ -26,15 +26,15 @@ int score_masks(struct scorer *s, const struct dataset *d, const struct train_si
 
 /* Rankings: of each distinct anchor against all distinct other texts, embeddings [n * columns, dim]
  * of unit length. ndcg [n_queries] etc. are filled for queries in the order of their first row. */
-struct ranking {
+struct pair_ranking {
     int64_t n_queries, n_texts, n_left_out;
     double ndcg10, mrr10, accuracy1, recall10;
     double *ndcg; /* [n_queries]; owned */
     int64_t *row; /* [n_queries] the first row; owned */
 };
 void rank_pairs(const struct dataset *d, const float *x, int dim, struct pool *pool,
-                struct ranking *r);
-void ranking_release(struct ranking *r);
+                struct pair_ranking *r);
+void rank_pairs_release(struct pair_ranking *r);
 
 /* Of a confusion matrix [n, n], gold by rows. */
 double matrix_accuracy(const int64_t *m, int n);

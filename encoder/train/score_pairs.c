@@ -142,7 +142,7 @@ struct search {
     size_t n_texts;
     float *scratch; /* a row of scores a worker */
     int *seen;      /* [n_texts] a worker: the question that counted this text last, plus 1 */
-    struct ranking *r;
+    struct pair_ranking *r;
     double *mrr, *accuracy, *recall;
 };
 
@@ -266,10 +266,10 @@ static double mean_of(const double *x, int64_t n)
 }
 
 void rank_pairs(const struct dataset *d, const float *x, int dim, struct pool *pool,
-                struct ranking *r)
+                struct pair_ranking *r)
 {
     struct search s = {.d = d, .x = x, .dim = dim, .r = r};
-    *r = (struct ranking){0};
+    *r = (struct pair_ranking){0};
     gather_texts(&s);
     gather_queries(&s);
     const size_t n = (size_t)r->n_queries;
@@ -299,11 +299,11 @@ void rank_pairs(const struct dataset *d, const float *x, int dim, struct pool *p
     free(s.rows);
 }
 
-void ranking_release(struct ranking *r)
+void rank_pairs_release(struct pair_ranking *r)
 {
     free(r->ndcg);
     free(r->row);
-    *r = (struct ranking){0};
+    *r = (struct pair_ranking){0};
 }
 
 /* ---- the door -----------------------------------------------------------------------------------
@@ -330,7 +330,7 @@ static void correlate(const struct dataset *d, const float *x, int dim, struct e
 static void retrieve(const struct dataset *d, const float *x, int dim, struct pool *pool,
                      struct evaluation *out)
 {
-    struct ranking r;
+    struct pair_ranking r;
     rank_pairs(d, x, dim, pool, &r);
     out->main = 0;
     evaluation_add(out, "ndcg@10", r.ndcg10);
@@ -345,7 +345,7 @@ static void retrieve(const struct dataset *d, const float *x, int dim, struct po
     out->group = xcalloc(out->n_units + 1, sizeof *out->group);
     for (size_t i = 0; i < out->n_units; i++)
         out->group[i] = d->group[r.row[i]];
-    ranking_release(&r);
+    rank_pairs_release(&r);
 }
 
 int score_pairs(struct scorer *s, const struct dataset *d, const struct train_sink *sink,

@@ -1,0 +1,29 @@
+/* train_files.h - what surrounds a training run: folders, curves, mined negatives. */
+#ifndef SEMSEARCH_CLI_TRAIN_FILES_H
+#define SEMSEARCH_CLI_TRAIN_FILES_H
+
+#include "cli/args.h"
+#include "encoder/train/train.h"
+
+/* The folder that a run writes to: `out`, or that of what is resumed; owned, may be NULL. */
+char *train_out_dir(const char *out, const char *resume);
+/* Refuses a folder that holds something, unless it may be overwritten. */
+int train_check_out(const char *out, bool overwrite, struct err *err) WARN_UNUSED;
+/* Draws DIR/metrics.jsonl. */
+int train_plot(const char *dir, const char *file, const char *title, struct err *err) WARN_UNUSED;
+/* Adds to an error how the run in `resume` was started; returns -1. */
+int train_resume_hint(const char *resume, struct err *err);
+const char *train_version(void);
+
+/* Training data with mined negatives, in a file of its own. */
+struct mined {
+    char *dir, *file;
+    const char *name[1];
+};
+/* Searches the index for each row's anchor and writes the rows with their negatives to a file that
+ * then stands in for the data of `o`. Counts are noted. */
+int train_mine(const struct args *a, struct train_options *o, struct mined *m,
+               struct err *err) WARN_UNUSED;
+void mined_release(struct mined *m);
+
+#endif
