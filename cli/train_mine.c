@@ -19,9 +19,3 @@ void mined_release(struct mined *m)
     free(m->file);
     *m = (struct mined){0};
 }
-
-int train_plot(const char *dir, const char *file, const char *title, struct err *err)
-{
-    (void)dir, (void)file, (void)title;
-    return err_set(err, "no");
-}
