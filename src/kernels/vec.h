@@ -25,4 +25,14 @@
 #include "src/kernels/vec_scalar.h"
 #endif
 
+/* How many vectors take each step of a long chain together, and a loop over them. */
+#if VW == 1
+#define V_GROUP 1
+#elif VW == 16
+#define V_GROUP 4
+#else
+#define V_GROUP 2
+#endif
+#define V_EACH(g) _Pragma("GCC unroll 4") for (size_t g = 0; g < V_GROUP; g++)
+
 #endif
