@@ -101,4 +101,65 @@ int encoder_embed(struct encoder *e, const struct span *texts, size_t n,
 int encoder_embedder(const struct model *m, int threads, struct embedder **out,
                      struct err *err) WARN_UNUSED;
 
+/* ---- what a head says ---------------------------------------------------------------------------
+ * For models that were opened for a task other than their vectors (model_options.task). */
+
+struct predict_input {
+    struct span text, pair; /* pair.p NULL: one text. question-answering: question and context */
+    const struct span
+        *word; /* token-classification: the text's words, [n_words], instead of text */
+    size_t n_words;
+};
+
+struct predict_options {
+    int top;               /* fill-mask: words for each mask: 5 */
+    int max_answer_length; /* question-answering, in tokens: 30 */
+    int doc_stride;        /* tokens that windows of a long context share: 128 */
+    int max_query_length;  /* tokens of a question that count: 64 */
+    double null_threshold; /* no answer when null_score - score is above: 0 */
+};
+void predict_defaults(struct predict_options *o);
+
+struct predicted_entity {
+    const char *label; /* without B- or I- */
+    size_t start, end; /* bytes of the text, or words */
+    double score;      /* mean probability of its words' tags */
+};
+struct predicted_word {
+    int id;
+    double score; /* probability */
+};
+
+/* What came out for one input; which members, by the model's task. Freed by prediction_release. */
+struct prediction {
+    /* text-classification: probabilities in the order of the labels, `best` the largest (of a
+     * regression: the value alone); next-sentence: the probability that the pair follows */
+    double *score;
+    int n_scores, best;
+    /* token-classification */
+    struct predicted_entity *entity;
+    size_t n_entities;
+    int *tag; /* [n_words of the input] a label's number */
+    /* question-answering: bytes of the context; spanned: a span exists; answered: and it beats "no
+     * answer" */
+    bool spanned, answered;
+    size_t start, end;
+    double answer_score, null_score;
+    /* fill-mask: mask i's words are word[i * top ..], by falling probability */
+    struct predicted_word *word;
+    int n_masks, top;
+};
+void prediction_release(struct prediction *p);
+
+/* out: [n], overwritten. Texts over the window are cut; of token-classification and
+ * question-answering they are read in windows. Fails on an input that the task cannot have (no
+ * mask, no pair), and then *failed (may be NULL) is its number. */
+int encoder_predict(struct encoder *e, const struct predict_input *in, size_t n,
+                    const struct predict_options *o, struct prediction *out, size_t *failed,
+                    struct err *err) WARN_UNUSED;
+/* What the labels' numbers mean: the value of a regression rather than probabilities of classes. */
+bool model_regression(const struct model *m);
+/* The task it was opened for. */
+const char *model_task(const struct model *m);
+
 #endif

@@ -24,14 +24,16 @@ static const char *layer(struct builder *b, int l, const char *part)
 static int post_norm_block(struct builder *b, int l, int x)
 {
     const struct model_config *c = b->c;
+    const struct dropout *d = &c->dropout;
     struct tape *t = b->t;
     const int h = c->hidden;
+    const float out_drop = c->family->head->attention_out_dropout ? d->hidden : 0;
     int y = tape_linear(t, layer(b, l, "qkv"), x, 3 * h, true, ACT_NONE, -1);
-    y = tape_attention(t, y, c->heads, -1);
-    y = tape_linear(t, layer(b, l, "attention_out"), y, h, true, ACT_NONE, x);
+    y = tape_attention_dropout(t, y, c->heads, -1, d->attention);
+    y = tape_linear_dropout(t, layer(b, l, "attention_out"), y, h, true, ACT_NONE, out_drop, x);
     x = tape_norm(t, layer(b, l, "norm1"), y, c->eps);
     y = tape_linear(t, layer(b, l, "ffn_in"), x, c->intermediate, true, c->act, -1);
-    y = tape_linear(t, layer(b, l, "ffn_out"), y, h, true, ACT_NONE, x);
+    y = tape_linear_dropout(t, layer(b, l, "ffn_out"), y, h, true, ACT_NONE, d->hidden, x);
     return tape_norm(t, layer(b, l, "norm2"), y, c->eps);
 }
 
@@ -57,6 +59,7 @@ int config_build_encoder(const struct model_config *c, struct tape *t)
     struct builder b = {.c = c, .t = t};
     int x = tape_embed(t, "embed", c->vocab, c->types, c->positions, c->pos_offset, c->hidden);
     x = tape_norm(t, "embed.norm", x, c->eps);
+    x = tape_dropout(t, x, c->dropout.hidden); /* of training tapes only, as all dropout */
     for (int l = 0; l < c->layers; l++)
         x = post_norm_block(&b, l, x);
     return x;

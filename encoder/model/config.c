@@ -238,6 +238,7 @@ static int read_model(struct model_config *c, const json_value *config, const ch
     c->act_name = arena_strndup(&c->arena, act.p, act.n);
     c->initializer_range = js_number(js_get(config, "initializer_range"), .02);
     c->untied = !js_bool(js_get(config, "tie_word_embeddings"), true);
+    c->always_answers = js_bool(js_get(config, "always_answers"), false);
     read_task(c, config);
     return 0;
 }

@@ -51,6 +51,7 @@ struct model_config {
     bool has_head;       /* architectures names one */
     enum head_kind head; /* which */
     enum problem problem;
+    bool always_answers;   /* question answering: was not trained on questions without an answer */
     bool sentence_encoder; /* there is a modules.json */
     const char **label;    /* of a head that has labels: one for each output */
     size_t n_labels;

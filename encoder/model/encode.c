@@ -3,7 +3,7 @@
  * Texts go through in waves, so that memory does not grow with their number. A wave is tokenised by
  * all workers, then run (runner.h).
  */
-#include "encoder/model/runner.h"
+#include "encoder/model/encode.h"
 #include "src/base/stop.h"
 #include "src/base/unicode.h"
 
@@ -203,6 +203,16 @@ void encoder_close(struct encoder *e)
     free(e->text);
     free(e->seq);
     free(e);
+}
+
+struct runner *encoder_runner(struct encoder *e)
+{
+    return &e->runner;
+}
+
+struct encoding *encoder_scratch(struct encoder *e, int worker)
+{
+    return &e->reader[worker].encoding;
 }
 
 static bool normalises(const struct encoder *e, int choice)

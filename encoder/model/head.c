@@ -8,11 +8,6 @@
 #include "encoder/model/config.h"
 #include "src/base/mem.h"
 
-/* until the tape has them */
-#define tape_dropout(t, x, p)                    ((void)(p), (x))
-#define tape_pick(t, x)                          (tape_fail(t, "no pick"), (x))
-#define tape_linear_tied(t, table, bias, x, out) (tape_fail(t, "no tied"), (x))
-
 /* What a head's operations are appended to, and from which state. */
 struct head_place {
     const struct model_config *c;
@@ -96,6 +91,7 @@ static void build_pretrain(const struct head_place *p)
 {
     build_nsp(p);
     p->slots->out2 = p->slots->out;
+    tape_keep(p->t, p->slots->out2);
     build_mlm(p);
 }
 

@@ -48,7 +48,7 @@ static int parts_matched(const struct learner *l, int param, const char *glob, i
     *parts = learner_names(l, param, name);
     for (int k = 0; k < *parts; k++) {
         const bool has = span_starts(span_of(name[k]), prefix);
-        snprintf(full, sizeof full, "%.30s%s", prefix, name[k]);
+        snprintf(full, sizeof full, "%.30s%.*s", prefix, FULL_NAME_BYTES - 1, name[k]);
         hits += fnmatch(glob, name[k], 0) == 0 || fnmatch(glob, full, 0) == 0 ||
                 (has && fnmatch(glob, name[k] + strlen(prefix), 0) == 0);
     }
