@@ -19,7 +19,7 @@
 #define AT(field) offsetof(struct args, field)
 const struct option_row options[] = {
     {"model", 0, ARG_TEXT, "NAME|DIR",
-     "index query similar eval model tokenize embed similarity bench", AT(model),
+     "index query similar eval model tokenize embed similarity bench predict", AT(model),
      "the model: a registered name, or a folder in Hugging Face or sentence-transformers layout"},
     {"dry-run", 0, ARG_FLAG, NULL, "index tune", AT(dry_run),
      "say what would be done, write nothing"},
@@ -220,8 +220,9 @@ const struct option_row options[] = {
      "jsonl (default), or npy: one float32 array [n, dim], needs --output"},
     {"output", 'o', ARG_TEXT, "FILE", "embed", AT(output),
      "write there instead of standard output"},
-    {"input", 0, ARG_CHOICE, "text|jsonl", "embed", AT(input),
-     "text (default): one text a line; jsonl: {\"text\": ...} a line"},
+    {"input", 0, ARG_CHOICE, "text|jsonl", "embed predict", AT(input),
+     "text: one text a line; jsonl: {\"text\": ...} a line; default: text, and for `predict` what "
+     "begins with { is JSON"},
     {"normalize", 0, ARG_FLAG, NULL, "embed", AT(normalize),
      "unit vectors, whatever the model says"},
     {"no-normalize", 0, ARG_FLAG, NULL, "embed", AT(no_normalize),
@@ -229,12 +230,21 @@ const struct option_row options[] = {
     {"max-length", 0, ARG_COUNT, "N", "tokenize train", AT(max_length),
      "cut to N tokens, special ones counted"},
     {"no-special", 0, ARG_FLAG, NULL, "tokenize", AT(no_special), "leave out [CLS] and [SEP]"},
-    {"pair", 0, ARG_FLAG, NULL, "tokenize", AT(pair), "each line is two texts with a TAB between"},
+    {"pair", 0, ARG_FLAG, NULL, "tokenize predict", AT(pair),
+     "each line is two texts with a TAB between"},
+    {"task", 0, ARG_CHOICE,
+     "text-classification|token-classification|question-answering|fill-mask|next-sentence",
+     "predict", AT(task), "which head, where the model has more than one"},
+    {"top", 0, ARG_COUNT, "N", "predict", AT(top), "fill-mask: words for each mask (default 5)"},
+    {"max-answer-length", 0, ARG_COUNT, "N", "predict", AT(max_answer_length),
+     "question-answering: at most N tokens (default 30)"},
+    {"null-threshold", 0, ARG_REAL, "X", "predict", AT(null_threshold),
+     "question-answering: no answer when null_score - score is above X (default 0)"},
 
     {"index", 0, ARG_TEXT, "DIR", "*", AT(index),
      "the index folder (default: the nearest .semsearch upward from here)"},
     {"precision", 0, ARG_CHOICE, "fp32|bf16|int8|auto",
-     "index query similar eval embed similarity bench train", AT(precision),
+     "index query similar eval embed similarity bench train predict", AT(precision),
      "numbers of the encoder's products; auto: the fastest that this CPU has and the model does "
      "well in (default of index, query and similar; else fp32)"},
     {"threads", 0, ARG_COUNT, "N", "*", AT(threads),
@@ -328,6 +338,17 @@ const struct command commands[] = {
      "semsearch embed --role query questions.txt\n  semsearch embed --format npy -o vectors.npy "
      "texts.txt",
      cmd_embed},
+    {"predict", "[OPTIONS] [FILE|-]", "what a model's head says: classes, entities, answers, words",
+     "One JSON line for each line. A line is a text, or a JSON object: {\"text\"} or {\"text\",\n"
+     "\"text_pair\"} for text-classification, {\"text\"} or {\"tokens\": [...]} for\n"
+     "token-classification, {\"question\", \"context\"} for question-answering, {\"text\"} with "
+     "masks\n"
+     "for fill-mask, {\"text\", \"text_pair\"} for next-sentence (plain: two texts with a TAB "
+     "between).\n"
+     "Positions are bytes of the text.",
+     "echo 'it works well' | semsearch predict --model ./sentiment\n  echo 'Paris is the [MASK] of "
+     "France.' | semsearch predict --model ./mlm --top 3",
+     cmd_predict},
     {"similarity", "[OPTIONS] [FILE|-]", "two tab-separated texts a line in, one cosine a line out",
      NULL, "printf 'a cat\\ta kitten\\n' | semsearch similarity", cmd_similarity},
     {"doctor", "[OPTIONS]", "what this machine has, what is missing and how to get it", NULL,

@@ -41,6 +41,10 @@ struct args {
     /* models */
     const char *name, *role, *format, *output, *input, *pooling;
     bool normalize, no_normalize, no_special, pair;
+    /* predict */
+    const char *task;
+    int64_t top, max_answer_length;
+    double null_threshold;
     int64_t max_length;
 
     struct train_args train;

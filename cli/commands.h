@@ -20,6 +20,7 @@ int cmd_train(const struct args *a, struct err *err);
 int cmd_model(const struct args *a, struct err *err);
 int cmd_tokenize(const struct args *a, struct err *err);
 int cmd_embed(const struct args *a, struct err *err);
+int cmd_predict(const struct args *a, struct err *err);
 int cmd_similarity(const struct args *a, struct err *err);
 int cmd_doctor(const struct args *a, struct err *err);
 int cmd_version(const struct args *a, struct err *err);
