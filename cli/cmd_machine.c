@@ -1,6 +1,7 @@
 /* cmd_machine.c - `doctor`, `version`, `completions`, `help`: this machine and this program. */
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/precision.h"
 #include "cli/registry.h"
 #include "index/index.h"
 #include "src/base/file.h"
@@ -65,12 +66,15 @@ static void check_model(struct check *c)
     struct err err = {0};
     struct registry_entry from = {0};
     struct model *m = NULL;
+    struct model_fitness fit[MODEL_FITNESSES];
     if (registry_resolve(NULL, &from, &err) == 0) {
         const struct model_options options = {.pooling = from.pooling};
-        c->ok = model_inspect(from.path, &options, &m, &err) == 0;
+        c->ok = model_inspect(from.path, &options, &m, &err) == 0 &&
+                precision_check(&from, false, 1, fit, &err) == 0;
     }
     if (c->ok)
-        snprintf(c->found, sizeof c->found, "%.60s in %.180s", from.name, from.path);
+        snprintf(c->found, sizeof c->found, "%.60s in %.150s, --precision auto is %s", from.name,
+                 from.path, precision_auto(fit));
     else
         snprintf(c->cost, sizeof c->cost, "only keyword search works without a model: %.180s",
                  err.msg);

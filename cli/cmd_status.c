@@ -97,6 +97,11 @@ static void status_json(const struct args *a, const struct place *p, const struc
     else
         jw_knull(&w, "dim");
     jw_end(&w);
+    jw_key(&w, "vectors"); /* by what computed them */
+    jw_object(&w);
+    for (int i = 0; i < PRECISIONS; i++)
+        jw_kint(&w, precision_name((enum precision)i), st->counts.by_precision[i]);
+    jw_end(&w);
     jw_key(&w, "ann");
     jw_object(&w);
     jw_ktext(&w, "kind", st->ann.kind);
@@ -116,6 +121,20 @@ static void status_json(const struct args *a, const struct place *p, const struc
     json_finish(&w);
 }
 
+/* "210 int8, 12 fp32" */
+static void vectors_text(const struct store_counts *c, struct str *out)
+{
+    const char *comma = "";
+    for (int i = PRECISIONS - 1; i >= 0; i--)
+        if (c->by_precision[i]) {
+            str_printf(out, "%s%lld %s", comma, (long long)c->by_precision[i],
+                       precision_name((enum precision)i));
+            comma = ", ";
+        }
+    if (!*comma)
+        str_puts(out, "none yet");
+}
+
 static void status_text(const struct args *a, const struct place *p, const struct status *st,
                         struct str *out)
 {
@@ -126,7 +145,9 @@ static void status_text(const struct args *a, const struct place *p, const struc
                (long long)st->counts.skipped, (long long)st->counts.failed);
     str_printf(out, "model      %s, %s numbers a vector\n", st->model ? st->model : "none yet",
                st->dim ? st->dim : "0");
-    str_printf(out, "search     %s, %lld passages%s\n",
+    str_puts(out, "vectors    ");
+    vectors_text(&st->counts, out);
+    str_printf(out, "\nsearch     %s, %lld passages%s\n",
                st->ann.kind ? st->ann.kind : "nothing to search", (long long)st->ann.count,
                st->ann.stale ? ", older than the index (still complete)" : "");
     if (st->ann.problem[0])

@@ -91,12 +91,12 @@ Models.
   semsearch: cannot open the model '*/cwd': '*/cwd' is not a model folder: it has no config.json (glob)
     a model folder holds config.json, model.safetensors and tokenizer.json or vocab.txt
   [2]
-  $ semsearch model add "$SRC/tests/data/models/tiny" --name second
+  $ semsearch model add "$SRC/tests/data/models/tiny" --name second | head -1
   added second
   $ semsearch model show second --json | grep -o '"pooling":"[a-z]*"'
   "pooling":"mean"
   $ mkdir plain && cp "$SRC"/tests/data/models/tiny/*.* plain && rm plain/modules.json
-  $ semsearch model add plain --pooling cls
+  $ semsearch model add plain --pooling cls | head -1
   added plain
   $ semsearch model show plain --json | grep -o '"pooling":"[a-z]*"'
   "pooling":"cls"
