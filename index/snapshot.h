@@ -30,8 +30,8 @@ void snapshot_close(struct snapshot *s);
 
 /* Writes new cache files when the present ones are missing, broken or so stale that queries suffer
  * (`force`: always), and tells the store to forget removed ids. Needs a store opened for writing.
- * ann: "auto" (by count), "flat", "hnsw", or "present": a graph that still fits stays, none is
- * built. */
+ * ann: "auto" (by count), "flat", "bits", "hnsw", or "present": a graph that still fits stays, none
+ * is built. */
 int snapshot_build(struct store *s, const char *fingerprint, int dim, const char *ann, bool force,
                    const struct progress_sink *sink, struct err *err) WARN_UNUSED;
 
@@ -68,7 +68,7 @@ void snapshot_keyword_score(struct snapshot *s, const struct keyword_query *q, c
 float snapshot_keyword_ceiling(struct snapshot *s, const struct keyword_query *q);
 
 struct snapshot_state {
-    const char *kind;  /* "flat", "hnsw" */
+    const char *kind;  /* "flat", "bits", "hnsw" */
     int64_t count;     /* rows covered by the file */
     bool stale;        /* the store has moved on since it was written */
     char problem[256]; /* empty, or what was wrong with a cache file */

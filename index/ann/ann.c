@@ -16,7 +16,7 @@
 
 #include <string.h>
 
-static const struct ann_kind *const kinds[] = {&ann_flat, &ann_hnsw};
+static const struct ann_kind *const kinds[] = {&ann_flat, &ann_bits, &ann_hnsw};
 
 const struct ann_kind *ann_find(const char *name)
 {
@@ -30,5 +30,7 @@ const struct ann_kind *ann_choose(const char *wish, int64_t n_rows)
 {
     if (strcmp(wish, "auto") != 0)
         return ann_find(wish);
-    return n_rows > ANN_FLAT_ROWS_MAX ? &ann_hnsw : &ann_flat;
+    if (n_rows <= ANN_FLAT_ROWS_MAX)
+        return &ann_flat;
+    return n_rows <= ANN_BITS_ROWS_MAX ? &ann_bits : &ann_hnsw;
 }

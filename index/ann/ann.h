@@ -5,9 +5,10 @@
  * a row, never misstate one.
  *
  *   flat   exact. Nothing but the vectors.
+ *   bits   a scan of one bit a number, the best of it scored exactly.
  *   hnsw   a navigable graph (Malkov and Yashunin, "Efficient and robust approximate nearest
- * neighbor search using Hierarchical Navigable Small World graphs", 2018). Built by hnswlib, walked
- *          in place in the mapped file.
+ *          neighbor search using Hierarchical Navigable Small World graphs", 2018), walked in place
+ *          in the mapped file.
  */
 #ifndef SEMSEARCH_INDEX_ANN_ANN_H
 #define SEMSEARCH_INDEX_ANN_ANN_H
@@ -18,8 +19,9 @@
 #include "src/base/err.h"
 #include "src/base/progress.h"
 
-/* "auto" takes the exact scan up to this many rows. See ann.c for the measurement. */
-enum { ANN_FLAT_ROWS_MAX = 100000 };
+/* "auto" takes the exact scan up to the one number of rows, bits up to the other, the graph beyond.
+ * See ann.c for the measurement. */
+enum { ANN_FLAT_ROWS_MAX = 20000, ANN_BITS_ROWS_MAX = 500000 };
 
 struct ann_kind {
     const char *name;
@@ -40,18 +42,25 @@ struct ann_kind {
 };
 
 const struct ann_kind *ann_find(const char *name); /* NULL: no such kind */
-/* The kind for a wish ("auto", "flat", "hnsw") and a number of rows; NULL: no such wish. */
+/* The kind for a wish ("auto", "flat", "bits", "hnsw") and a number of rows; NULL: no such wish. */
 const struct ann_kind *ann_choose(const char *wish, int64_t n_rows);
 
-extern const struct ann_kind ann_flat, ann_hnsw;
+extern const struct ann_kind ann_flat, ann_bits, ann_hnsw;
 
 /* The exact answer, whatever the kind: used for few rows, for `--exact`, and as last resort. */
 int64_t flat_search(const struct vectors *v, const float *query, int64_t k,
                     const struct row_filter *filter, struct hit *out);
 
-/* The graph alone: a walk that keeps the `ef` >= k nearest rows, whatever a scan would cost. What
- * ann_hnsw.search does where it pays; by itself for tests and measurements. */
+/* What flat_search does for n_allowed of n rows, in rows of an int8 scan. */
+int64_t flat_cost(int64_t n, int64_t n_allowed);
+
+/* Each kind by itself, whatever a scan would cost; what .search does where it pays. For tests and
+ * measurements. bits: the r best by signs are looked at again. hnsw: the walk keeps the `ef` >= k
+ * nearest rows; with a filter it gives up after multiplying `budget` rows, and flat_search answers.
+ */
+int64_t bits_scan(const void *state, const struct vectors *v, const float *query, int64_t k,
+                  const struct row_filter *filter, int64_t r, struct hit *out);
 int64_t hnsw_walk(const void *state, const struct vectors *v, const float *query, int64_t k,
-                  const struct row_filter *filter, int64_t ef, struct hit *out);
+                  const struct row_filter *filter, int64_t ef, int64_t budget, struct hit *out);
 
 #endif

@@ -10,7 +10,7 @@
  * best. The few that can (some hundreds) are scored from f16. The answer is that of a full f16
  * scan, proven per query and not tuned, for half the memory traffic and far less arithmetic.
  *
- * When a filter lets few rows pass, these alone are scored from f16.
+ * When a filter lets few rows pass, these alone are looked at, and very few from f16 at once.
  */
 #include "index/ann/ann.h"
 
@@ -22,7 +22,8 @@
 
 enum {
     BLOCK = 1024,
-    GATHER = 8, /* one row gathered from f16 costs about as much as this many scanned in int8 */
+    GATHER = 2,      /* a row that stands alone costs as much as this many one after the other */
+    EXACT_ROWS = 64, /* fewer are not worth a first pass */
 };
 
 /* fp32 sums of up to 16384 products of unit vectors are off by less than this. */
@@ -43,21 +44,48 @@ struct scan {
     size_t n, cap;
 };
 
+/* What the product of a row in int8 says. */
+static void consider(struct scan *s, int64_t row, int32_t dot)
+{
+    const struct vectors *v = s->v;
+    const float about = (float)dot * v->scale[row] * s->t;
+    const float off = s->margin + s->length * v->error[row];
+    if (!(about + off >= topk_floor(&s->lower)))
+        return;
+    topk_push(&s->lower, row, about - off);
+    VEC_GROW(s->candidate, s->n, s->cap);
+    s->candidate[s->n++] = (struct candidate){row, about + off};
+}
+
+/* Rows [from, to), which are all multiplied and then filtered. */
 static void score_block(struct scan *s, int64_t from, int64_t to)
 {
     const struct vectors *v = s->v;
     int32_t dot[BLOCK];
     kern.dot_rows_i8(dot, s->p, v->i8 + from * v->dim, (size_t)(to - from), (size_t)v->dim);
-    for (int64_t r = from; r < to; r++) {
-        const float about = (float)dot[r - from] * v->scale[r] * s->t;
-        const float off = s->margin + s->length * v->error[r];
-        const float floor = topk_floor(&s->lower);
-        if (!(about + off >= floor) || (s->bits && !bit_get(s->bits, r)))
-            continue;
-        topk_push(&s->lower, r, about - off);
-        VEC_GROW(s->candidate, s->n, s->cap);
-        s->candidate[s->n++] = (struct candidate){r, about + off};
-    }
+    for (int64_t r = from; r < to; r++)
+        if (!s->bits || bit_get(s->bits, r))
+            consider(s, r, dot[r - from]);
+}
+
+/* The same for the allowed rows alone; returns where the next block begins. */
+static int64_t score_allowed(struct scan *s, int64_t from)
+{
+    const struct vectors *v = s->v;
+    int32_t dot[BLOCK];
+    uint32_t row[BLOCK] = {0};
+    size_t n = 0;
+    int64_t w = from / 64;
+    for (; w < bit_words(v->n) && n + 64 <= BLOCK; w++)
+        for (uint64_t left = s->bits[w]; left; left &= left - 1) {
+            const int64_t r = w * 64 + __builtin_ctzll(left);
+            if (r < v->n)
+                row[n++] = (uint32_t)r;
+        }
+    kern.dot_gather_i8(dot, s->p, v->i8, row, n, (size_t)v->dim);
+    for (size_t i = 0; i < n; i++)
+        consider(s, row[i], dot[i]);
+    return w * 64;
 }
 
 /* Early candidates were let in by a floor that has risen since. */
@@ -71,8 +99,8 @@ static void drop_hopeless(struct scan *s)
     s->n = kept;
 }
 
-static int64_t scan_all(const struct vectors *v, const float *query, int64_t k,
-                        const uint64_t *bits, struct hit *out)
+static int64_t scan_twice(const struct vectors *v, const float *query, int64_t k,
+                          const uint64_t *bits, bool gather, struct hit *out)
 {
     struct scan s = {.v = v, .bits = bits};
     s.p = xmalloc((size_t)v->dim);
@@ -81,8 +109,14 @@ static int64_t scan_all(const struct vectors *v, const float *query, int64_t k,
     /* |e| is at most |x| for every row that quantise_row made */
     s.margin = g * 2 * v->longest + rounding * (1 + s.length * v->longest);
     s.lower = (struct topk){.item = out, .k = k};
-    for (int64_t from = 0; from < v->n; from += BLOCK) {
-        score_block(&s, from, from + BLOCK < v->n ? from + BLOCK : v->n);
+    for (int64_t from = 0; from < v->n;) {
+        const int64_t to = from + BLOCK < v->n ? from + BLOCK : v->n;
+        if (gather) {
+            from = score_allowed(&s, from);
+        } else {
+            score_block(&s, from, to);
+            from = to;
+        }
         if (s.n > 65536)
             drop_hopeless(&s);
     }
@@ -95,32 +129,22 @@ static int64_t scan_all(const struct vectors *v, const float *query, int64_t k,
     return topk_finish(&top);
 }
 
-/* Rows that stand alone come from memory one after the other unless they are asked for early. */
-static void fetch_rows(const struct vectors *v, uint64_t bits, int64_t row0)
-{
-    for (; bits; bits &= bits - 1) {
-        const int64_t r = row0 + __builtin_ctzll(bits);
-        const char *row = (const char *)(v->f16 + r * v->dim);
-        for (size_t at = 0; r < v->n && at < (size_t)v->dim * sizeof *v->f16; at += 64)
-            __builtin_prefetch(row + at);
-    }
-}
-
 static int64_t scan_exact(const struct vectors *v, const float *query, int64_t k,
                           const uint64_t *bits, struct hit *out)
 {
     struct topk top = {.item = out, .k = k};
-    const int64_t words = bit_words(v->n);
-    for (int64_t w = 0; w < words; w++) {
-        if (bits && w + 1 < words)
-            fetch_rows(v, bits[w + 1], 64 * (w + 1));
+    for (int64_t w = 0; w < bit_words(v->n); w++)
         for (uint64_t left = bits ? bits[w] : ~(uint64_t)0; left; left &= left - 1) {
             const int64_t r = w * 64 + __builtin_ctzll(left);
             if (r < v->n)
                 topk_push(&top, r, vectors_dot(v, query, r));
         }
-    }
     return topk_finish(&top);
+}
+
+int64_t flat_cost(int64_t n, int64_t n_allowed)
+{
+    return n_allowed < n / GATHER ? n_allowed * GATHER : n;
 }
 
 int64_t flat_search(const struct vectors *v, const float *query, int64_t k,
@@ -132,9 +156,9 @@ int64_t flat_search(const struct vectors *v, const float *query, int64_t k,
         k = v->n;
     if (k <= 0)
         return 0;
-    if (n_allowed <= v->n / GATHER || n_allowed <= k || !isfinite(v->longest))
+    if (n_allowed <= EXACT_ROWS || n_allowed <= k || !isfinite(v->longest))
         return scan_exact(v, query, k, bits, out);
-    return scan_all(v, query, k, bits, out);
+    return scan_twice(v, query, k, bits, flat_cost(v->n, n_allowed) < v->n, out);
 }
 
 static int64_t flat_kind_search(const void *state, const struct vectors *v, const float *query,

@@ -43,7 +43,29 @@ int vectors_open(const struct cachefile *f, int64_t n_rows, int dim, struct vect
 /* x [dim] = scale * q + e; returns |e|, rounded up. */
 float quantise_row(const float *x, int dim, int8_t *q, float *scale);
 
+/* Asks memory for a row of f16 that will be scored soon. */
+static inline void vectors_prefetch(const struct vectors *v, int64_t row)
+{
+    const char *p = (const char *)(v->f16 + row * v->dim);
+    for (size_t at = 0; at < (size_t)v->dim * sizeof *v->f16; at += 64)
+        __builtin_prefetch(p + at);
+}
+
 /* Cosines with one row; `query` is [dim] fp32. */
 float vectors_dot(const struct vectors *v, const float *query, int64_t row);
+
+/* A query in int8, for estimates: <query, x> is about scale * <q, row of i8> * v->scale[row]. */
+struct quick_query {
+    int8_t *q; /* [dim], owned */
+    float scale, error;
+};
+void quick_query_init(struct quick_query *q, const struct vectors *v, const float *query);
+void quick_query_release(struct quick_query *q);
+
+/* The k best by their true score of n rows that are sorted by their estimate (divided by q->scale),
+ * best first. Only the front is scored: as far as an estimate may have put a row behind the k-th
+ * that belongs before it. Returns how many, out [k]. */
+int64_t vectors_settle(const struct vectors *v, const struct quick_query *q, const float *query,
+                       const struct hit *about, int64_t n, int64_t k, struct hit *out);
 
 #endif

@@ -1,9 +1,15 @@
 /* bench_search.c - how fast and how exact the searches are, on vectors of your own.
  *
  *   bench_search vectors [--rows N] [--docs FILE.npy --queries FILE.npy]
- *       exact scan and graph: time to build, median and p95 of a query, recall against the exact
+ *       every kind of search: time to build, median and p95 of a query, recall against the exact
  *       answer, filters of several selectivities. More rows than the file has are made by turning
  *       copies away from the originals; without a file, vectors are made in clusters.
+ *   bench_search serve --docs FILE.npy --queries FILE.npy [--rows N]
+ *       answers commands from standard input, for a comparison that takes turns with others:
+ *         build KIND             seconds (one thread a core that the process may use), bytes
+ *         filter FILE | none     a byte for each row: 1, it may be found
+ *         run KIND NUMBER FILE   all queries, k 10, ef or r as given, 0: as the program would;
+ *                                milliseconds; row numbers to FILE as int32 [queries, 10]
  *   bench_search index DIR [--rows N] [--docs FILE.npy] [--text DIR] [--ann KIND]
  *       fills a store in DIR with passages of 1000 bytes of the files below --text (made-up words
  *       without it or when they do not suffice) and builds the caches.
@@ -172,12 +178,41 @@ static void print_times(const char *what, double *ms, int n)
     printf("  %-34s p50 %8.3f ms   p95 %8.3f ms", what, ms[n / 2], ms[n * 95 / 100]);
 }
 
+/* A kind of search with what it has built. */
 struct trial {
     const struct ann_kind *kind;
     void *state;
+    struct cachefile file;
     const struct vectors *v;
     const struct matrix *queries;
 };
+
+/* Seconds that building took. */
+static double trial_build(struct trial *t)
+{
+    struct err e = {0};
+    struct cache_writer *w;
+    struct cache_stamp stamp = {.count = t->v->n, .dim = t->v->dim};
+    struct map map;
+    const double begin = clock_ms();
+    if (!t->kind->build)
+        return 0;
+    if (cache_writer_open(NULL, &w, &e) || t->kind->build(t->v, w, NULL, &e))
+        die(&e);
+    const double took = (clock_ms() - begin) / 1000;
+    if (cache_writer_commit(w, &stamp, &map, &e) ||
+        cachefile_of_map(map, t->kind->name, &t->file, &e) ||
+        t->kind->open(&t->file, t->v, &t->state, &e))
+        die(&e);
+    return took;
+}
+
+static void trial_close(struct trial *t)
+{
+    if (t->kind->close)
+        t->kind->close(t->state);
+    cachefile_close(&t->file);
+}
 
 /* Times one kind and compares it with a scan of f16 alone. */
 static void try_kind(const struct trial *t, int64_t k, const struct row_filter *filter,
@@ -216,7 +251,7 @@ static void try_kind(const struct trial *t, int64_t k, const struct row_filter *
 static void try_all(const struct trial *t)
 {
     try_kind(t, 10, NULL, "");
-    try_kind(t, 200, NULL, "");
+    try_kind(t, 300, NULL, "");
     static const int percent[] = {1, 10, 50};
     uint64_t *bits = xcalloc((size_t)bit_words(t->v->n), sizeof *bits);
     for (size_t i = 0; i < ARRAY_LEN(percent); i++) {
@@ -232,42 +267,146 @@ static void try_all(const struct trial *t)
     free(bits);
 }
 
-static void bench_vectors(int64_t rows, const char *docs, const char *queries)
+static struct matrix queries_of(const char *path, const struct matrix *m)
 {
     struct err e = {0};
-    struct matrix m = docs ? load_npy(docs) : make_clusters(rows, DIM_DEFAULT);
-    struct matrix q = queries ? load_npy(queries) : make_clusters(200, m.dim);
-    if (!docs && !queries)
+    struct matrix q = path ? load_npy(path) : make_clusters(200, m->dim);
+    if (!path)
         for (int64_t i = 0; i < q.n; i++)
-            memcpy(q.x + i * q.dim, m.x + i * 7 % m.n * m.dim, (size_t)m.dim * sizeof *q.x);
-    if (m.dim > COPY_DIM_MAX || q.dim != m.dim) {
-        err_set(&e, "queries of %d numbers and rows of %d", q.dim, m.dim);
+            memcpy(q.x + i * q.dim, m->x + i * 7 % m->n * m->dim, (size_t)m->dim * sizeof *q.x);
+    if (m->dim > COPY_DIM_MAX || q.dim != m->dim) {
+        err_set(&e, "queries of %d numbers and rows of %d", q.dim, m->dim);
         die(&e);
     }
+    return q;
+}
+
+static const char *const kind_names[] = {"flat", "bits", "hnsw"};
+
+static void bench_vectors(int64_t rows, const char *docs, const char *queries)
+{
+    struct matrix m = docs ? load_npy(docs) : make_clusters(rows, DIM_DEFAULT);
+    struct matrix q = queries_of(queries, &m);
+    struct cachefile file;
     grow(&m, rows);
-    struct cachefile file, graph;
     const struct vectors v = to_vectors(&m, &file);
     printf("%lld vectors of %d, %s, kernels: %s\n", (long long)v.n, v.dim,
            docs ? docs : "made in clusters", kern.features);
-    struct trial t = {&ann_flat, NULL, &v, &q};
-    try_all(&t);
-    const double begin = clock_ms();
-    struct cache_writer *w;
-    struct cache_stamp stamp = {.count = v.n, .dim = v.dim};
-    struct map map;
-    if (cache_writer_open(NULL, &w, &e) || ann_hnsw.build(&v, w, NULL, &e) ||
-        cache_writer_commit(w, &stamp, &map, &e) || cachefile_of_map(map, "graph", &graph, &e) ||
-        ann_hnsw.open(&graph, &v, &t.state, &e))
-        die(&e);
-    printf("  graph built in %.1f s with %d threads, %.1f MB\n", (clock_ms() - begin) / 1000,
-           thread_default_count(), (double)graph.map.n / 1e6);
-    t.kind = &ann_hnsw;
-    try_all(&t);
-    ann_hnsw.close(t.state);
-    cachefile_close(&graph);
+    for (size_t i = 0; i < ARRAY_LEN(kind_names); i++) {
+        struct trial t = {.kind = ann_find(kind_names[i]), .v = &v, .queries = &q};
+        const double took = trial_build(&t);
+        if (t.kind->build)
+            printf("  %s built in %.2f s with %d threads, %.1f MB\n", t.kind->name, took,
+                   thread_default_count(), (double)t.file.map.n / 1e6);
+        try_all(&t);
+        trial_close(&t);
+    }
     cachefile_close(&file);
     free(m.x);
     free(q.x);
+}
+
+/* ---- taking turns */
+
+struct serving {
+    struct vectors v;
+    struct matrix queries;
+    struct trial trial[ARRAY_LEN(kind_names)];
+    uint64_t *bits;
+    struct row_filter filter;
+};
+
+static void serve_filter(struct serving *s, const char *path)
+{
+    struct err e = {0};
+    struct str mask = {.max = (size_t)1 << 31};
+    free(s->bits);
+    s->bits = NULL;
+    if (strcmp(path, "none") != 0) {
+        if (file_read(path, (size_t)1 << 31, &mask, &e))
+            die(&e);
+        s->bits = xcalloc((size_t)bit_words(s->v.n), sizeof *s->bits);
+        for (int64_t r = 0; r < s->v.n && r < (int64_t)mask.n; r++)
+            if (mask.p[r])
+                bit_set(s->bits, r);
+        s->filter = (struct row_filter){s->bits, bit_count(s->bits, s->v.n)};
+    }
+    str_release(&mask);
+    printf("ok\n");
+}
+
+static int64_t search_with(const struct trial *t, const float *x, const struct row_filter *f,
+                           int64_t number, struct hit *hit)
+{
+    if (number && strcmp(t->kind->name, "bits") == 0)
+        return bits_scan(t->state, t->v, x, 10, f, number, hit);
+    if (number && strcmp(t->kind->name, "hnsw") == 0)
+        return hnsw_walk(t->state, t->v, x, 10, f, number, INT64_MAX, hit);
+    return t->kind->search(t->state, t->v, x, 10, f, hit);
+}
+
+static void serve_run(struct serving *s, const struct trial *t, int64_t number, const char *path)
+{
+    struct err e = {0};
+    const int64_t n = s->queries.n;
+    int32_t *row = xcalloc((size_t)n * 10, sizeof *row);
+    const double wall = clock_ms(), cpu = cpu_ms();
+    for (int64_t q = 0; q < n; q++) {
+        struct hit hit[10];
+        const int64_t got = search_with(t, s->queries.x + q * s->queries.dim,
+                                        s->bits ? &s->filter : NULL, number, hit);
+        for (int64_t i = 0; i < 10; i++)
+            row[q * 10 + i] = i < got ? (int32_t)hit[i].row : -1;
+    }
+    const double wall_end = clock_ms(), cpu_end = cpu_ms();
+    struct outfile f;
+    if (outfile_open(&f, path, &e))
+        die(&e);
+    outfile_write(&f, row, (size_t)n * 10 * sizeof *row);
+    if (outfile_commit(&f, &e))
+        die(&e);
+    printf("%.6f %.6f\n", wall_end - wall, cpu_end - cpu);
+    free(row);
+}
+
+static void bench_serve(int64_t rows, const char *docs, const char *queries)
+{
+    struct serving s = {0};
+    struct matrix m = load_npy(docs);
+    struct cachefile file;
+    char word[16], path[512];
+    long long number;
+    s.queries = queries_of(queries, &m);
+    grow(&m, rows ? rows : m.n);
+    s.v = to_vectors(&m, &file);
+    free(m.x);
+    for (size_t i = 0; i < ARRAY_LEN(kind_names); i++)
+        s.trial[i] =
+            (struct trial){.kind = ann_find(kind_names[i]), .v = &s.v, .queries = &s.queries};
+    printf("ready\n");
+    while (scanf("%15s", word) == 1) {
+        const bool filter = strcmp(word, "filter") == 0, run = strcmp(word, "run") == 0;
+        if (filter && scanf("%511s", path) == 1) {
+            serve_filter(&s, path);
+            continue;
+        }
+        struct trial *t = NULL;
+        if (scanf("%15s", word) != 1)
+            return;
+        for (size_t i = 0; i < ARRAY_LEN(kind_names); i++)
+            if (strcmp(word, kind_names[i]) == 0)
+                t = &s.trial[i];
+        if (!t || (run && scanf("%lld %511s", &number, path) != 2))
+            return;
+        if (run) {
+            serve_run(&s, t, number, path);
+        } else {
+            trial_close(t);
+            *t = (struct trial){.kind = t->kind, .v = &s.v, .queries = &s.queries};
+            const double took = trial_build(t);
+            printf("%.3f %zu\n", took, t->file.map.n);
+        }
+    }
 }
 
 /* ---- a whole index */
@@ -475,6 +614,9 @@ int main(int argc, char **argv)
     const char *docs = option(argc, argv, "--docs", NULL);
     if (strcmp(mode, "vectors") == 0)
         bench_vectors(rows, docs, option(argc, argv, "--queries", NULL));
+    else if (strcmp(mode, "serve") == 0 && docs)
+        bench_serve(strtoll(option(argc, argv, "--rows", "0"), NULL, 10), docs,
+                    option(argc, argv, "--queries", NULL));
     else if (strcmp(mode, "index") == 0 && argc > 2)
         bench_index(argv[2], rows, docs, option(argc, argv, "--text", NULL),
                     option(argc, argv, "--ann", "auto"));

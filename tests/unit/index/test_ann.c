@@ -1,6 +1,7 @@
 /* Tests of index/ann: the exact scan equals a full scan in every case, the graph finds what it
  * should, and no content of a file makes either leave its bounds. */
 #include "index/ann/ann.h"
+#include "index/ann/hnsw_graph.h"
 #include "src/base/mem.h"
 #include "src/kernels/kernels.h"
 
@@ -34,7 +35,7 @@ struct set {
 };
 
 /* n unit vectors in `clusters` clusters (0: anywhere), every tenth a copy of the one before. */
-static void set_make(struct set *s, int64_t n, int dim, int clusters)
+static void set_make_shifted(struct set *s, int64_t n, int dim, int clusters, float shift)
 {
     struct cache_writer *w;
     struct cache_stamp stamp = {.count = n, .dim = dim};
@@ -54,7 +55,7 @@ static void set_make(struct set *s, int64_t n, int dim, int clusters)
         float *x = s->x + (size_t)r * d, sum = 0;
         const size_t c = clusters ? (size_t)(seed >> 40) % (size_t)clusters : 0;
         for (size_t i = 0; i < d; i++) {
-            x[i] = r % 10 == 9 ? x[i - d] : (clusters ? centre[c * d + i] : 0) + uniform();
+            x[i] = r % 10 == 9 ? x[i - d] : (clusters ? centre[c * d + i] : 0) + uniform() + shift;
             sum += x[i] * x[i];
         }
         for (size_t i = 0; i < d; i++)
@@ -70,6 +71,11 @@ static void set_make(struct set *s, int64_t n, int dim, int clusters)
     vectors_builder_free(b);
     free(centre);
     free(half);
+}
+
+static void set_make(struct set *s, int64_t n, int dim, int clusters)
+{
+    set_make_shifted(s, n, dim, clusters, 0);
 }
 
 static void set_release(struct set *s)
@@ -239,25 +245,28 @@ static void flat_is_exact_off_the_sphere(void **state)
 }
 
 struct graph {
+    const struct ann_kind *kind;
     struct cachefile file;
     void *state;
 };
 
-static void graph_make(struct graph *g, const struct vectors *v)
+static void graph_make(struct graph *g, const struct vectors *v, const struct ann_kind *kind)
 {
     struct cache_writer *w;
     struct cache_stamp stamp = {.count = v->n, .dim = v->dim};
     struct map map;
+    g->kind = kind;
     OK(cache_writer_open(NULL, &w, &err));
-    OK(ann_hnsw.build(v, w, NULL, &err));
+    OK(kind->build(v, w, NULL, &err));
     OK(cache_writer_commit(w, &stamp, &map, &err));
     OK(cachefile_of_map(map, "graph", &g->file, &err));
-    OK(ann_hnsw.open(&g->file, v, &g->state, &err));
+    OK(kind->open(&g->file, v, &g->state, &err));
 }
 
 static void graph_release(struct graph *g)
 {
-    ann_hnsw.close(g->state);
+    if (g->kind->close)
+        g->kind->close(g->state);
     cachefile_close(&g->file);
 }
 
@@ -273,44 +282,178 @@ static void count_problem(void *ctx, const char *what)
     ++*(int *)ctx;
 }
 
-/* ef is far below n here, so that the graph is walked and not scanned. */
-static void graph_has_recall(void **state)
+/* What both kinds that may miss a row must hold, and the ways to ask them that do not scan. */
+struct approximate {
+    const struct ann_kind *kind;
+    int64_t (*ask)(const void *state, const struct vectors *v, const float *query,
+                   const struct row_filter *filter, struct hit *out);
+    int dim;      /* graphs are lost where all is equally far, signs where there are few */
+    double least; /* recall */
+};
+
+enum { K = 10 };
+
+static int64_t ask_bits(const void *state, const struct vectors *v, const float *query,
+                        const struct row_filter *filter, struct hit *out)
+{
+    return bits_scan(state, v, query, K, filter, 800, out);
+}
+
+static int64_t ask_hnsw(const void *state, const struct vectors *v, const float *query,
+                        const struct row_filter *filter, struct hit *out)
+{
+    return hnsw_walk(state, v, query, K, filter, 100, INT64_MAX, out);
+}
+
+static const struct approximate approximate[] = {{&ann_bits, ask_bits, 128, 0.97},
+                                                 {&ann_hnsw, ask_hnsw, 24, 0.99}};
+
+/* Recall over some queries; every hit is allowed and has the score of its row. */
+static double recall_of(const struct approximate *a, const struct set *s, const void *state,
+                        const struct row_filter *filter)
+{
+    enum { QUERIES = 60 };
+    int64_t found = 0, want = 0;
+    for (int q = 0; q < QUERIES; q++) {
+        float x[128];
+        struct hit hit[K], best[K];
+        a_query(s, q, x);
+        const int64_t n = a->ask(state, &s->v, x, filter, hit);
+        const int64_t m = brute(s, x, K, filter ? filter->bits : NULL, best);
+        assert_int_equal(n, m);
+        for (int64_t i = 0; i < n; i++) {
+            assert_true(!filter || bit_get(filter->bits, hit[i].row));
+            assert_true(hit[i].score == vectors_dot(&s->v, x, hit[i].row));
+            assert_true(i == 0 || hit[i - 1].score >= hit[i].score);
+            found += hit[i].score >= best[m - 1].score;
+        }
+        want += m;
+    }
+    return (double)found / (double)want;
+}
+
+/* ef and r are far below n here, so that graph and signs are what answers. */
+static void recall_with_filters(void **state)
 {
     (void)state;
-    enum { N = 12000, K = 10, QUERIES = 60 };
+    enum { N = 12000 };
+    struct set s;
+    static const int share[] = {1000, 900, 500, 100, 10, 1};
+    for (size_t a = 0; a < ARRAY_LEN(approximate); a++) {
+        struct graph g;
+        set_make(&s, N, approximate[a].dim, 60);
+        graph_make(&g, &s.v, approximate[a].kind);
+        if (g.kind->verify)
+            g.kind->verify(g.state, &s.v, fail_on_problem, NULL);
+        for (size_t f = 0; f < ARRAY_LEN(share); f++) {
+            struct row_filter filter;
+            uint64_t *bits = some_rows(N, share[f], &filter.n_allowed);
+            filter.bits = bits;
+            const double recall = recall_of(&approximate[a], &s, g.state, f ? &filter : NULL);
+            if (recall < approximate[a].least)
+                fail_msg("%s: with %d of 1000 rows allowed recall is %.4f", g.kind->name, share[f],
+                         recall);
+            free(bits);
+        }
+        graph_release(&g);
+        set_release(&s);
+    }
+}
+
+/* A filter that allows only what is far from every query: the walk must not be content with what it
+ * met on its way. */
+static void recall_far_away(void **state)
+{
+    (void)state;
+    enum { N = 6000 };
+    struct set s;
+    set_make(&s, N, 24, 30);
+    for (size_t a = 0; a < ARRAY_LEN(approximate); a++) {
+        struct graph g;
+        int64_t found = 0;
+        graph_make(&g, &s.v, approximate[a].kind);
+        for (int q = 0; q < 20; q++) {
+            float x[128];
+            struct hit *all = xmalloc(N * sizeof *all), hit[K];
+            a_query(&s, q, x);
+            brute(&s, x, N, NULL, all);
+            uint64_t *bits = xcalloc((size_t)bit_words(N), sizeof *bits);
+            for (int i = N / 2; i < N; i++)
+                bit_set(bits, all[i].row);
+            const struct row_filter filter = {bits, N / 2};
+            const int64_t n = g.kind->search(g.state, &s.v, x, K, &filter, hit);
+            assert_int_equal(n, K);
+            for (int i = 0; i < K; i++)
+                found += hit[i].score >= all[N / 2 + K - 1].score;
+            free(bits);
+            free(all);
+        }
+        if (found < 20 * K * 98 / 100)
+            fail_msg("%s finds %lld of %d", g.kind->name, (long long)found, 20 * K);
+        graph_release(&g);
+    }
+    set_release(&s);
+}
+
+/* One thread, three threads: the same arrays. */
+static void graph_does_not_depend_on_threads(void **state)
+{
+    (void)state;
+    struct set s;
+    struct hnsw_graph a, b;
+    set_make(&s, 5000, 32, 20);
+    OK(hnsw_build(&s.v, 1, NULL, &a, &err));
+    OK(hnsw_build(&s.v, 3, NULL, &b, &err));
+    assert_int_equal(a.entry, b.entry);
+    assert_int_equal(a.n_upper, b.n_upper);
+    assert_true(a.n_upper > 0);
+    assert_memory_equal(a.base, b.base, 5000 * a.base_links * sizeof *a.base);
+    assert_memory_equal(a.place, b.place, 5000 * sizeof *a.place);
+    assert_memory_equal(a.upper, b.upper, a.n_upper * a.upper_links * sizeof *a.upper);
+    hnsw_graph_release(&a);
+    hnsw_graph_release(&b);
+    set_release(&s);
+}
+
+/* Signs of vectors that share a direction are taken around it. */
+static void bits_look_around_the_mean(void **state)
+{
+    (void)state;
+    enum { N = 4000, DIM = 128 };
     struct set s;
     struct graph g;
-    set_make(&s, N, 24, 60);
-    graph_make(&g, &s.v);
-    ann_hnsw.verify(g.state, &s.v, fail_on_problem, NULL);
-    static const int share[] = {1000, 900, 500, 100, 10, 1};
-    for (size_t f = 0; f < ARRAY_LEN(share); f++) {
-        struct row_filter filter;
-        uint64_t *bits = some_rows(N, share[f], &filter.n_allowed);
-        filter.bits = bits;
-        int64_t found = 0, want = 0;
-        for (int q = 0; q < QUERIES; q++) {
-            float x[24];
-            struct hit a[K], b[K];
-            a_query(&s, q, x);
-            const int64_t n = hnsw_walk(g.state, &s.v, x, K, f ? &filter : NULL, 100, a);
-            const int64_t m = brute(&s, x, K, f ? bits : NULL, b);
-            assert_int_equal(n, m);
-            for (int64_t i = 0; i < n; i++) {
-                assert_true(!f || bit_get(bits, a[i].row));
-                assert_true(a[i].score == vectors_dot(&s.v, x, a[i].row));
-                assert_true(i == 0 || a[i - 1].score >= a[i].score);
-                found += a[i].score >= b[m - 1].score;
-            }
-            want += m;
-        }
-        if ((double)found < 0.99 * (double)want)
-            fail_msg("with %d of 1000 rows allowed recall is %.4f", share[f],
-                     (double)found / (double)want);
-        free(bits);
-    }
+    set_make_shifted(&s, N, DIM, 0, 3);
+    graph_make(&g, &s.v, &ann_bits);
+    assert_true(recall_of(&approximate[0], &s, g.state, NULL) >= 0.95);
     graph_release(&g);
     set_release(&s);
+}
+
+/* Tables whose entries all round to nothing, or overflow if nobody looks. */
+static void bits_of_odd_queries(void **state)
+{
+    (void)state;
+    static const int dims[] = {1, 7, 33, 1500};
+    for (size_t d = 0; d < ARRAY_LEN(dims); d++) {
+        struct set s;
+        struct graph g;
+        struct hit hit[K], best[K];
+        const int dim = dims[d];
+        float *x = xcalloc((size_t)dim, sizeof *x);
+        set_make(&s, 700, dim, 0);
+        graph_make(&g, &s.v, &ann_bits);
+        for (int kind = 0; kind < 4; kind++) {
+            for (int i = 0; i < dim; i++)
+                x[i] = kind == 0 ? 0 : kind == 1 ? 1e30F : kind == 2 ? 1e-30F : (float)(i == 0);
+            assert_int_equal(bits_scan(g.state, &s.v, x, K, NULL, 700, hit), K);
+            brute(&s, x, K, NULL, best);
+            for (int i = 0; i < K; i++)
+                assert_true(hit[i].score == best[i].score);
+        }
+        free(x);
+        graph_release(&g);
+        set_release(&s);
+    }
 }
 
 static void graph_of_few_rows(void **state)
@@ -322,7 +465,7 @@ static void graph_of_few_rows(void **state)
         float x[8];
         struct hit a[50], b[50];
         set_make(&s, n, 8, 0);
-        graph_make(&g, &s.v);
+        graph_make(&g, &s.v, &ann_hnsw);
         a_query(&s, 1, x);
         assert_int_equal(ann_hnsw.search(g.state, &s.v, x, 50, NULL, a), n);
         brute(&s, x, 50, NULL, b);
@@ -340,7 +483,7 @@ static void any_graph_is_safe(void **state)
     struct set s;
     struct graph g;
     set_make(&s, N, 8, 0);
-    graph_make(&g, &s.v);
+    graph_make(&g, &s.v, &ann_hnsw);
     struct hit hit[10];
     float x[8];
     int told = 0;
@@ -360,7 +503,7 @@ static void any_graph_is_safe(void **state)
         if (ann_hnsw.open(&bad, &s.v, &st, NULL) == 0) {
             for (int q = 0; q < 3; q++) {
                 a_query(&s, q, x);
-                const int64_t n = hnsw_walk(st, &s.v, x, 10, NULL, 50, hit);
+                const int64_t n = hnsw_walk(st, &s.v, x, 10, NULL, 50, INT64_MAX, hit);
                 assert_int_equal(n, 10); /* the last resort is the scan */
                 for (int64_t i = 0; i < n; i++)
                     assert_in_range(hit[i].row, 0, N - 1);
@@ -380,7 +523,10 @@ static void kinds_are_chosen_by_size(void **state)
     (void)state;
     assert_ptr_equal(ann_choose("auto", 10), &ann_flat);
     assert_ptr_equal(ann_choose("auto", ANN_FLAT_ROWS_MAX), &ann_flat);
-    assert_ptr_equal(ann_choose("auto", ANN_FLAT_ROWS_MAX + 1), &ann_hnsw);
+    assert_ptr_equal(ann_choose("auto", ANN_FLAT_ROWS_MAX + 1), &ann_bits);
+    assert_ptr_equal(ann_choose("auto", ANN_BITS_ROWS_MAX), &ann_bits);
+    assert_ptr_equal(ann_choose("auto", ANN_BITS_ROWS_MAX + 1), &ann_hnsw);
+    assert_ptr_equal(ann_choose("bits", 10), &ann_bits);
     assert_ptr_equal(ann_choose("hnsw", 10), &ann_hnsw);
     assert_null(ann_choose("tree", 10));
 }
@@ -395,10 +541,18 @@ static int start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(best_of_many),      cmocka_unit_test(int8_errors_are_bounded),
-        cmocka_unit_test(flat_is_exact),     cmocka_unit_test(flat_is_exact_off_the_sphere),
-        cmocka_unit_test(graph_has_recall),  cmocka_unit_test(graph_of_few_rows),
-        cmocka_unit_test(any_graph_is_safe), cmocka_unit_test(kinds_are_chosen_by_size),
+        cmocka_unit_test(best_of_many),
+        cmocka_unit_test(int8_errors_are_bounded),
+        cmocka_unit_test(flat_is_exact),
+        cmocka_unit_test(flat_is_exact_off_the_sphere),
+        cmocka_unit_test(recall_with_filters),
+        cmocka_unit_test(recall_far_away),
+        cmocka_unit_test(graph_does_not_depend_on_threads),
+        cmocka_unit_test(bits_look_around_the_mean),
+        cmocka_unit_test(bits_of_odd_queries),
+        cmocka_unit_test(graph_of_few_rows),
+        cmocka_unit_test(any_graph_is_safe),
+        cmocka_unit_test(kinds_are_chosen_by_size),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }
