@@ -36,7 +36,7 @@ void query_map_defaults(struct query_map_options *o)
 {
     *o = (struct query_map_options){.epochs = 20,
                                     .batch = 128,
-                                    .rate = 1e-3,
+                                    .rate = 3e-4,
                                     .decay = 0.1,
                                     .scale = 20,
                                     .validation = 0.15,

@@ -74,7 +74,7 @@ static size_t asciidoc_link(struct span s, struct span *label, struct span *targ
         open++;
     const char *close =
         open < limit && s.p[open] == '[' ? memchr(s.p + open, ']', limit - open) : NULL;
-    if (!close)
+    if (!close || memchr(s.p, '\n', (size_t)(close - s.p)))
         return 0;
     *target = (struct span){s.p + 5, open - 5};
     *label = (struct span){s.p + open + 1, (size_t)(close - s.p) - open - 1};
