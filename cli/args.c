@@ -77,8 +77,8 @@ const struct option_row options[] = {
      "rebuild what is derived, drop what is broken"},
 
     {"data", 0, ARG_TEXT, "PATH", "eval", AT(data),
-     "search: a folder with corpus.jsonl, queries.jsonl, qrels/*.tsv; sentence-similarity: a TSV, "
-     "CSV or JSONL file"},
+     "search: a folder with corpus.jsonl, queries.jsonl, qrels/*.tsv; the other tasks: a file as "
+     "`train` takes it"},
     {"qrels", 0, ARG_TEXT, "FILE", "eval", AT(qrels),
      "search: the judgements (default: the only one)"},
     {"run", 0, ARG_TEXT, "FILE", "eval", AT(run),
@@ -298,11 +298,17 @@ const struct command commands[] = {
      "Reads everything and recomputes every checksum: store, texts, passages, vectors, caches.\n"
      "Exit 2: there are problems.",
      "semsearch verify --repair", cmd_verify},
-    {"eval", "[OPTIONS] TASK --data PATH", "score search or sentence similarity on labelled data",
-     "TASK is `search` (a folder in BEIR layout, indexed to a scratch index, all modes) or\n"
-     "`sentence-similarity` (sentence1, sentence2, score: Spearman and Pearson of the cosine).",
-     "semsearch eval search --data scifact --json\n  semsearch eval sentence-similarity --data "
-     "dev.tsv",
+    {"eval", "[OPTIONS] TASK --data PATH", "score search, or what a model learned, on labelled data",
+     "TASK is one of\n"
+     "  search                a folder in BEIR layout, indexed to a scratch index, all modes\n"
+     "  sentence-similarity   Spearman and Pearson of the cosine; nDCG of pairs that belong together\n"
+     "  text-classification   accuracy, macro-F1, MCC, F1 of two classes; a score: correlations\n"
+     "  token-classification  precision, recall and F1 of entities, as conlleval and seqeval\n"
+     "  question-answering    exact match and F1, as SQuAD's script\n"
+     "  fill-mask             loss, perplexity and accuracy of hidden words\n"
+     "  pretraining           the same, and of next sentences",
+     "semsearch eval search --data scifact --json\n  semsearch eval text-classification --model "
+     "./sentiment --data dev.tsv",
      cmd_eval},
     {"train", "[OPTIONS] TASK --data FILE --out DIR", "teach a model on your own data",
      "TASK is one of\n"

@@ -2,13 +2,90 @@
 #include "cli/commands.h"
 #include "cli/engine.h"
 #include "cli/output.h"
+#include "cli/registry.h"
+#include "cli/train_files.h"
 #include "encoder/train/train.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/stop.h"
+#include "src/base/thread.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* ---- the tasks of training
+ * ---------------------------------------------------------------------------------------------- */
+
+static void task_json(const struct args *a, const char *model, const struct evaluation *v)
+{
+    struct str out = {0};
+    struct json_writer w;
+    json_begin(&w, &out);
+    jw_ktext(&w, "task", a->pos[0]);
+    jw_ktext(&w, "model", model);
+    jw_kint(&w, "examples", v->n);
+    jw_kfloat(&w, "loss", v->loss, 6);
+    for (int i = 0; i < v->n_measures; i++)
+        jw_kfloat(&w, v->measure[i].name, v->measure[i].value, 6);
+    json_finish(&w);
+    out_str(&out);
+}
+
+static void task_text(const char *model, const struct evaluation *v)
+{
+    struct str out = {0};
+    str_printf(&out, "%s, %lld examples:", model, (long long)v->n);
+    if (isfinite(v->loss))
+        str_printf(&out, " loss %.4f%s", v->loss, v->n_measures ? "," : "");
+    for (int i = 0; i < v->n_measures; i++) {
+        const struct measure *m = &v->measure[i];
+        const bool count = m->value >= 1 && m->value == floor(m->value);
+        str_printf(&out, "%s %s %.*f", i ? "," : "", m->name, count ? 0 : 4, m->value);
+    }
+    str_putc(&out, '\n');
+    out_str(&out);
+}
+
+static void show_phase(void *ctx, const struct progress *p)
+{
+    struct bar *bar = ctx;
+    bar->sink.update(bar->sink.ctx, p);
+}
+
+/* By the same readers and measures that score a model while it is trained. */
+static int eval_task(const struct args *a, struct err *err)
+{
+    struct registry_entry from = {0};
+    struct data_options data;
+    struct evaluation v = {0};
+    struct bar bar;
+    enum train_task task;
+    if (!train_task_find(a->pos[0], &task))
+        return err_kind_set(err, ERR_USAGE, "unknown task '%s'", a->pos[0]);
+    if (a->precision && strcmp(a->precision, "fp32") != 0 && strcmp(a->precision, "auto") != 0)
+        return err_kind_set(err, ERR_USAGE, "eval %s computes in fp32 only", a->pos[0]);
+    data_defaults(&data);
+    if (train_data_settings(a, &data, err))
+        return -1;
+    data.file = &a->data;
+    data.n_files = 1;
+    if (registry_resolve(a->model, &from, err))
+        return -1;
+    bar_init(&bar, a);
+    const struct train_sink sink = {.phase = show_phase, .ctx = &bar};
+    const int threads = a->threads ? (int)a->threads : thread_default_count();
+    const int rc = train_evaluate(from.path, task, &data, a->pooling ? a->pooling : from.pooling,
+                                  threads, &sink, &v, err);
+    bar_end(&bar);
+    if (rc == 0 && (a->json || a->jsonl))
+        task_json(a, from.name, &v);
+    else if (rc == 0)
+        task_text(from.name, &v);
+    evaluation_release(&v);
+    registry_entry_release(&from);
+    return rc;
+}
 
 /* ---- sentence-similarity
  * ----------------------------------------------------------------------------------------- */
@@ -62,27 +139,52 @@ static void similarity_report(const struct args *a, const struct engine *e, size
     out_str(&out);
 }
 
-static int eval_similarity(const struct args *a, struct err *err)
+static int score_similarity(const struct args *a, const struct table *t, struct err *err)
 {
-    static const char *const columns[] = {"sentence1", "sentence2", "score"};
-    struct table t;
     struct engine e = {0};
-    if (table_read(a->data, columns, 3, a->columns.item, a->columns.n, &t, err))
-        return -1;
-    double *gold = xcalloc(t.n_rows, sizeof *gold), *ours = xcalloc(t.n_rows, sizeof *ours);
+    double *gold = xcalloc(t->n_rows, sizeof *gold), *ours = xcalloc(t->n_rows, sizeof *ours);
     int rc = 0;
-    for (size_t i = 0; i < t.n_rows && rc == 0; i++)
-        rc = table_number(&t, i, 2, "score", &gold[i], err);
+    for (size_t i = 0; i < t->n_rows && rc == 0; i++)
+        rc = table_number(t, i, 2, "score", &gold[i], err);
     if (rc == 0)
         rc = engine_open(a, a->model, &e, err);
     if (rc == 0)
-        rc = cosines(&t, &e, ours, err);
+        rc = cosines(t, &e, ours, err);
     if (rc == 0)
-        similarity_report(a, &e, t.n_rows, spearman(ours, gold, t.n_rows),
-                          pearson(ours, gold, t.n_rows));
+        similarity_report(a, &e, t->n_rows, spearman(ours, gold, t->n_rows),
+                          pearson(ours, gold, t->n_rows));
     free(gold);
     free(ours);
     engine_close(&e);
+    return rc;
+}
+
+/* Pairs with a score are compared here, in any precision; the other data of training (pairs that
+ * belong together, labels 0 and 1) by the measures of training. */
+static int eval_similarity(const struct args *a, struct err *err)
+{
+    static const char *const columns[] = {"sentence1", "sentence2", "score", "label", "anchor"};
+    const struct table_request q = {.wanted = columns,
+                                    .n_wanted = 5,
+                                    .rename = a->columns.item,
+                                    .n_rename = a->columns.n,
+                                    .skip_bad_rows = a->train.skip_bad_rows};
+    struct table t;
+    if (table_load(a->data, &q, &t, err))
+        return -1;
+    const bool other = t.has[4] || (t.has[3] && !t.has[2]);
+    table_release(&t);
+    if (other)
+        return eval_task(a, err);
+    const struct table_request scored = {.wanted = columns,
+                                         .n_wanted = 3,
+                                         .n_required = 3,
+                                         .rename = a->columns.item,
+                                         .n_rename = a->columns.n,
+                                         .skip_bad_rows = a->train.skip_bad_rows};
+    if (table_load(a->data, &scored, &t, err))
+        return -1;
+    const int rc = score_similarity(a, &t, err);
     table_release(&t);
     return rc;
 }
@@ -190,14 +292,20 @@ static int eval_search(const struct args *a, struct err *err)
 static const struct {
     const char *name;
     int (*run)(const struct args *a, struct err *err);
-} tasks[] = {{"search", eval_search}, {"sentence-similarity", eval_similarity}};
+} tasks[] = {{"search", eval_search},
+             {"sentence-similarity", eval_similarity},
+             {"text-classification", eval_task},
+             {"token-classification", eval_task},
+             {"question-answering", eval_task},
+             {"fill-mask", eval_task},
+             {"pretraining", eval_task}};
 
 int cmd_eval(const struct args *a, struct err *err)
 {
     if (a->n_pos != 1 || !a->data) {
         err_kind_set(err, ERR_USAGE, "expected one TASK and --data PATH");
         return err_hint(
-            err, "semsearch eval search --data FOLDER, or eval sentence-similarity --data FILE");
+            err, "semsearch eval search --data FOLDER, or eval text-classification --data FILE");
     }
     for (size_t i = 0; i < ARRAY_LEN(tasks); i++)
         if (strcmp(tasks[i].name, a->pos[0]) == 0)
@@ -206,5 +314,6 @@ int cmd_eval(const struct args *a, struct err *err)
     for (size_t i = 0; i < ARRAY_LEN(tasks); i++)
         if (str_distance(tasks[i].name, a->pos[0]) <= 4)
             return err_hint(err, "did you mean '%s'?", tasks[i].name);
-    return err_hint(err, "tasks: search, sentence-similarity");
+    return err_hint(err, "tasks: search, sentence-similarity, text-classification, "
+                         "token-classification, question-answering, fill-mask, pretraining");
 }

@@ -133,7 +133,7 @@ static void counts(const struct train_args *t, struct train_options *o)
     o->n_freeze = t->freeze.n;
 }
 
-static int data_settings(const struct args *a, struct data_options *o, struct err *err)
+int train_data_settings(const struct args *a, struct data_options *o, struct err *err)
 {
     const struct train_args *t = &a->train;
     o->file = t->data.item;
@@ -497,7 +497,7 @@ static int settings(const struct args *a, struct train_options *o, struct err *e
     o->version = train_version();
     rates(t, o);
     counts(t, o);
-    return check_task(a, o->task, err) || data_settings(a, &o->data, err) ||
+    return check_task(a, o->task, err) || train_data_settings(a, &o->data, err) ||
                    loss_settings(t, o, err) || precision(a, o, err)
                ? -1
                : 0;

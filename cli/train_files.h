@@ -15,6 +15,9 @@ int train_plot(const char *dir, const char *file, const char *title, struct err 
 int train_resume_hint(const char *resume, struct err *err);
 const char *train_version(void);
 
+/* The options about data files, over data_defaults(). */
+int train_data_settings(const struct args *a, struct data_options *o, struct err *err) WARN_UNUSED;
+
 /* Training data with mined negatives, in a file of its own. */
 struct mined {
     char *dir, *file;

@@ -333,11 +333,14 @@ int train_evaluate(const char *model_dir, enum train_task task, const struct dat
     r.dir.lock = r.journal.fd = -1;
     r.pool = pool_new(threads);
     int rc = dataset_read(&r.data, task, data, TRAIN_LOSS_AUTO, false, err);
+    const int n_classes = r.data.n_classes;
+    r.data.n_classes = 0; /* the model's labels count, whatever the data has */
     if (rc == 0)
         rc = run_open_learner(&r, model_dir, err);
+    r.data.n_classes = n_classes;
     if (rc == 0 && learner_new_head(r.learner)) {
-        rc = err_kind_set(err, ERR_USAGE, "the model '%s' has no head for %s with these labels",
-                          model_dir, train_task_name(task));
+        rc = err_kind_set(err, ERR_USAGE, "the model '%s' has no head for %s", model_dir,
+                          train_task_name(task));
         err_hint(err, "train one first: semsearch train %s", train_task_name(task));
     }
     int n = 0;
