@@ -131,23 +131,45 @@ static void linear_dx(struct tape *t, const struct op *o, const struct batch *b)
     run_split(t, &s);
 }
 
-enum { OUTER_ROWS = 192 }; /* rows of dW of one item */
+enum { OUTER_ROWS = 384, OUTER_LEAST = 96 }; /* rows or columns of dW of one item */
 
 struct outer {
     const struct tape *t;
     struct gemm_outer g;
     float *bias;
+    int rows, cols; /* of an item */
 };
+
+/* Cuts dW into pieces that are large on both sides, because each packs its rows and columns. */
+static int cut_outer(struct outer *w)
+{
+    const int want = w->t->pool ? pool_size(w->t->pool) * 2 : 1, panel = kern.gemm_panel;
+    int items;
+    w->rows = w->g.m < OUTER_ROWS ? w->g.m : OUTER_ROWS;
+    w->cols = w->g.n;
+    for (;;) {
+        items = (w->g.m + w->rows - 1) / w->rows * ((w->g.n + w->cols - 1) / w->cols);
+        if (items >= want || (w->rows <= OUTER_LEAST && w->cols <= OUTER_LEAST))
+            return items;
+        if (w->rows >= w->cols)
+            w->rows = (w->rows / 2 + 23) / 24 * 24; /* whole tiles of any level */
+        else
+            w->cols = (w->cols / 2 + panel - 1) / panel * panel;
+    }
+}
 
 static void run_outer(void *ctx, int item, int worker)
 {
     const struct outer *w = ctx;
-    const int from = item * OUTER_ROWS;
+    const int across = (w->g.n + w->cols - 1) / w->cols;
+    const int i = item / across * w->rows, j = item % across * w->cols;
     struct gemm_outer g = w->g;
-    g.a += from;
-    g.m = g.m - from < OUTER_ROWS ? g.m - from : OUTER_ROWS;
-    g.c += (size_t)from * (size_t)g.ldc;
-    g.sum = w->bias ? w->bias + from : NULL;
+    g.a += i;
+    g.b += j;
+    g.m = g.m - i < w->rows ? g.m - i : w->rows;
+    g.n = g.n - j < w->cols ? g.n - j : w->cols;
+    g.c += (size_t)i * (size_t)g.ldc + (size_t)j;
+    g.sum = w->bias && j == 0 ? w->bias + i : NULL;
     g.scratch = w->t->scratch + (size_t)worker * w->t->scratch_floats;
     kern.train.gemm_outer(&g);
 }
@@ -181,7 +203,7 @@ static void linear_dw(struct tape *t, const struct op *o, const struct batch *b)
                               .c = w->dx,
                               .ldc = in->cols},
                         .bias = bias ? bias->dx : NULL};
-    tape_run(t, (out->cols + OUTER_ROWS - 1) / OUTER_ROWS, run_outer, &job);
+    tape_run(t, cut_outer(&job), run_outer, &job);
 }
 
 /* y = x W^T + b + residual (the activation is an op of its own here):
