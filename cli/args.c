@@ -40,8 +40,8 @@ const struct option_row options[] = {
     {"prune", 0, ARG_FLAG, NULL, "index", AT(prune),
      "files gone from disk leave the index (this is the default)"},
     {"no-prune", 0, ARG_FLAG, NULL, "index", AT(no_prune), "keep files that are gone from disk"},
-    {"time-limit", 0, ARG_REAL, "SECONDS", "index", AT(time_limit),
-     "stop after that long; the next run goes on"},
+    {"time-limit", 0, ARG_REAL, "SECONDS", "index bench", AT(time_limit),
+     "stop after that long; the next run goes on (bench: how long to measure, default 20)"},
 
     {"limit", 'k', ARG_COUNT, "N", "query similar", AT(k), "at most N results (default 10)"},
     {"mode", 0, ARG_CHOICE, "hybrid|vector|keyword", "query similar", AT(mode),
@@ -362,7 +362,9 @@ const struct command commands[] = {
     {"version", "[OPTIONS]", "version, build, and the arithmetic chosen for this CPU", NULL,
      "semsearch version --json", cmd_version},
     {"bench", "[OPTIONS]", "encoder speed and query latency on this machine",
-     "Beside this machine's measured peak in the same run.", "semsearch bench --json", cmd_bench},
+     "Every precision that this CPU has, on one thread and on all, beside its peak measured in the "
+     "same run;\nquestions go to the current index, where there is one.",
+     "semsearch bench --json", cmd_bench},
     {"completions", "bash|zsh|fish|man",
      "shell completions (or the manual page) on standard output", NULL,
      "semsearch completions bash > ~/.local/share/bash-completion/completions/semsearch",

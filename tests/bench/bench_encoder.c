@@ -1,7 +1,8 @@
 /* bench_encoder.c - texts and tokens a second of the encoder, and the roof beside them.
  *
  *     bench_encoder MODEL [PRECISION] [TEXTS]   a table: 16, 128, 256 tokens and TEXTS
- *     bench_encoder MODEL PRECISION --serve     answers requests on standard input, a line each:
+ *     bench_encoder MODEL PRECISION --serve     answers requests on standard input, a line each,
+ * words parted by tabs:
  *
  *         ids TOKENS TEXTS THREADS SECONDS      TEXTS texts a call, again and again
  *         file PATH THREADS SECONDS             all texts of a file, each ended by a NUL byte
