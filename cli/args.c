@@ -19,7 +19,7 @@
 #define AT(field) offsetof(struct args, field)
 const struct option_row options[] = {
     {"model", 0, ARG_TEXT, "NAME|DIR",
-     "index query similar eval model tokenize embed similarity bench predict", AT(model),
+     "index query similar eval model tokenize embed similarity attention bench predict", AT(model),
      "the model: a registered name, or a folder in Hugging Face or sentence-transformers layout"},
     {"dry-run", 0, ARG_FLAG, NULL, "index tune", AT(dry_run),
      "say what would be done, write nothing"},
@@ -227,11 +227,15 @@ const struct option_row options[] = {
      "unit vectors, whatever the model says"},
     {"no-normalize", 0, ARG_FLAG, NULL, "embed", AT(no_normalize),
      "vectors as pooled, whatever the model says"},
-    {"max-length", 0, ARG_COUNT, "N", "tokenize train", AT(max_length),
+    {"max-length", 0, ARG_COUNT, "N", "tokenize attention train", AT(max_length),
      "cut to N tokens, special ones counted"},
     {"no-special", 0, ARG_FLAG, NULL, "tokenize", AT(no_special), "leave out [CLS] and [SEP]"},
     {"pair", 0, ARG_FLAG, NULL, "tokenize predict", AT(pair),
      "each line is two texts with a TAB between"},
+    {"html", 0, ARG_TEXT, "FILE", "attention", AT(html), "draw a page, complete in one file"},
+    {"layer", 0, ARG_COUNT, "N", "attention", AT(layer), "only that layer, the first is 1"},
+    {"head", 0, ARG_COUNT, "N", "attention", AT(head), "only that head of each layer"},
+    {"text-pair", 0, ARG_TEXT, "TEXT", "attention", AT(text_pair), "a second text, as a pair"},
     {"task", 0, ARG_CHOICE,
      "text-classification|token-classification|question-answering|fill-mask|next-sentence",
      "predict", AT(task), "which head, where the model has more than one"},
@@ -331,6 +335,16 @@ const struct command commands[] = {
      "  semsearch train pretraining --data notes.txt --init random --config config.json "
      "--tokenizer words --out tiny",
      cmd_train},
+    {"tune", "[OPTIONS] [DIR]", "better search from the folder's own documents, without labels",
+     "Makes questions and answers from titles, headings, links, first sentences and docstrings of\n"
+     "the indexed documents, holds a fifth of the documents out, and learns a map of questions "
+     "over\n"
+     "the vectors that are there. The held-out questions are asked before and after; search "
+     "changes\n"
+     "only when it is better beyond what chance explains.",
+     "semsearch tune ~/notes\n  semsearch tune --full ~/notes\n  semsearch tune --dry-run --pairs "
+     "pairs.tsv ~/notes",
+     cmd_tune},
     {"model", "add DIR | list | show [NAME|DIR] | remove NAME | default NAME",
      "the models this program knows",
      "A model stays in its folder; the registry keeps its name and place. The first one added is\n"
@@ -357,6 +371,15 @@ const struct command commands[] = {
      cmd_predict},
     {"similarity", "[OPTIONS] [FILE|-]", "two tab-separated texts a line in, one cosine a line out",
      NULL, "printf 'a cat\\ta kitten\\n' | semsearch similarity", cmd_similarity},
+    {"attention", "[OPTIONS] TEXT...", "what each token of a text looks at, per layer and head",
+     "JSON: tokens, their offsets in bytes, and layers[].heads[] as matrices whose rows (the token "
+     "that looks)\n"
+     "add up to 1. --html draws them as a page, beside the same scores under a causal mask; then "
+     "the JSON\n"
+     "comes only with --json.",
+     "semsearch attention \"the bank of the river\" --html attention.html\n  semsearch attention "
+     "--layer 3 --head 5 \"the bank of the river\"",
+     cmd_attention},
     {"doctor", "[OPTIONS]", "what this machine has, what is missing and how to get it", NULL,
      "semsearch doctor", cmd_doctor},
     {"version", "[OPTIONS]", "version, build, and the arithmetic chosen for this CPU", NULL,

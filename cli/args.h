@@ -46,6 +46,9 @@ struct args {
     int64_t top, max_answer_length;
     double null_threshold;
     int64_t max_length;
+    /* attention */
+    int64_t layer, head; /* counted from 1; 0: all */
+    const char *html, *text_pair;
 
     struct train_args train;
 

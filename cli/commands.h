@@ -18,6 +18,7 @@ int cmd_eval(const struct args *a, struct err *err);
 int cmd_tune(const struct args *a, struct err *err);
 int cmd_train(const struct args *a, struct err *err);
 int cmd_model(const struct args *a, struct err *err);
+int cmd_attention(const struct args *a, struct err *err);
 int cmd_tokenize(const struct args *a, struct err *err);
 int cmd_embed(const struct args *a, struct err *err);
 int cmd_predict(const struct args *a, struct err *err);

@@ -62,17 +62,17 @@ int model_inspect(const char *dir, const struct model_options *options, struct m
  * with the program. */
 struct model_fitness {
     const char *precision;
-    bool here;   /* this CPU has the instructions */
-    bool known;  /* it was measured; the rest is 0 otherwise */
-    bool passed; /* good enough for "auto" */
+    bool here;                        /* this CPU has the instructions */
+    bool known;                       /* it was measured; the rest is 0 otherwise */
+    bool passed;                      /* good enough for "auto" */
     double mean_cosine, worst_cosine; /* to the vectors of fp32 */
     double order; /* share of clear decisions between two passages for a question that stay */
 };
 enum { MODEL_FITNESSES = 2 };
-/* Fills out[0] for bf16 and out[1] for int8. Measured once per model, precision, instruction set and
- * version of the program, and remembered in the cache folder. run false: only what is remembered;
- * else what is missing is measured, which takes about a second. options: as for model_open; its
- * precision is not looked at. */
+/* Fills out[0] for bf16 and out[1] for int8. Measured once per model, precision, instruction set
+ * and version of the program, and remembered in the cache folder. run false: only what is
+ * remembered; else what is missing is measured, which takes about a second. options: as for
+ * model_open; its precision is not looked at. */
 int model_check(const char *dir, const struct model_options *options, bool run, int threads,
                 struct model_fitness out[MODEL_FITNESSES], struct err *err) WARN_UNUSED;
 
@@ -100,6 +100,13 @@ int encoder_embed(struct encoder *e, const struct span *texts, size_t n,
  * model stays. */
 int encoder_embedder(const struct model *m, int threads, struct embedder **out,
                      struct err *err) WARN_UNUSED;
+
+/* The attention weights of one token sequence (special tokens and all, at most the window), as they
+ * are computed in fp32: *weights is [layers, heads, n, n], row i what token i takes from each token,
+ * adding up to 1; the caller frees it. type: [n] segments, NULL: all 0. Fails on ids that the model
+ * has not, on memory, and for a model that was not opened in fp32. */
+int model_attention(const struct model *m, const int *id, const int *type, int n, float **weights,
+                    struct err *err) WARN_UNUSED;
 
 /* ---- what a head says ---------------------------------------------------------------------------
  * For models that were opened for a task other than their vectors (model_options.task). */
