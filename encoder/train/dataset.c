@@ -274,14 +274,16 @@ int dataset_class_of(const struct dataset *d, const char *label)
     return -1;
 }
 
+/* `label` may be the list that is there. */
 static void set_classes(struct dataset *d, const char *const *label, int n)
 {
+    char **name = xcalloc((size_t)n + 1, sizeof *name);
+    for (int i = 0; i < n; i++)
+        name[i] = xstrdup(label[i]);
     for (int i = 0; i < d->n_classes; i++)
         free(d->class_name[i]);
     free(d->class_name);
-    d->class_name = xcalloc((size_t)n + 1, sizeof *d->class_name);
-    for (int i = 0; i < n; i++)
-        d->class_name[i] = xstrdup(label[i]);
+    d->class_name = name;
     d->n_classes = n;
 }
 

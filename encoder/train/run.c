@@ -63,7 +63,10 @@ static int stopped(struct run *r, struct err *err)
         return -1;
     err_kind_set(err, ERR_STOPPED, "stopped at step %lld of %lld, checkpoint saved in %s",
                  (long long)r->state.step, (long long)r->total, r->out);
-    return err_hint(err, "go on with the same command and --resume %s", r->out);
+    if (!r->o->command || strlen(r->o->command) > 400)
+        return err_hint(err, "go on with the same command and --resume %s", r->out);
+    return err_hint(err, "go on with: %s%s%s", r->o->command, r->resume ? "" : " --resume ",
+                    r->resume ? "" : r->out);
 }
 
 /* ---- evaluation ---------------------------------------------------------------------------------
