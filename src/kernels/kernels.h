@@ -77,13 +77,14 @@ struct gemm_bf16 {
     int ld_out;
 };
 
-/* C = act(a_scale[i] * scale[j] * (sum of q_a q_w) + bias) + residual with A from rows_to_i8; the
- * sum is exact, so the same on every level. */
+/* C = act(scale[j] * (a_scale[i] * (sum of q_a q_w) + a_shift[i] * (sum of q_w)) + bias) + residual
+ * with A from rows_to_i8; the sum is exact, so the same on every level. */
 struct gemm_i8 {
     const void *a;
     int lda; /* bytes */
     int m;
     const float *a_scale; /* [m] */
+    const float *a_shift; /* [m], or NULL: none */
     const struct packed_i8 *w;
     const float *bias;
     const float *residual;
@@ -131,13 +132,17 @@ struct kernels {
 
     /* Rows [m, k] as the narrow products want them, made once per matrix. A row of the result is
      * bf16_row(k) elements or i8_row(k) bytes long, padding (zeros) included; ldd is at least that
-     * (ldd in elements, of int8 in bytes). bf16 rounds to nearest even. int8 is symmetric with a
-     * scale per row, max |row| / 127; a row of zeros (or below 1e-35) gets the scale 0, a row with
-     * an infinity or NaN the scale NaN, so that its results are NaN. */
+     * (ldd in elements, of int8 in bytes). bf16 rounds to nearest even. int8 has a
+     * scale per row, and with `shift` a middle: x ~ scale * q + shift, where shift is the middle
+     * between the row's smallest and largest number and 0, scale half their distance / 127. Without
+     * it (NULL) the row is symmetric about 0, its scale max |row| / 127. A row of zeros (or below
+     * 1e-35) gets the scale 0, a row with an infinity or NaN the scale NaN, so that its results are
+     * NaN. */
     size_t (*bf16_row)(int k);
     void (*rows_to_bf16)(uint16_t *dst, int ldd, const float *src, int lds, int m, int k);
     size_t (*i8_row)(int k);
-    void (*rows_to_i8)(void *dst, int ldd, float *scale, const float *src, int lds, int m, int k);
+    void (*rows_to_i8)(void *dst, int ldd, float *scale, float *shift, const float *src, int lds,
+                       int m, int k);
 
     size_t (*attention_scratch_floats)(int n, int head_dim);
     void (*attention)(const struct attention_f32 *a);

@@ -210,7 +210,7 @@ static void *left_side(enum type type, struct gemm_case *c)
     if (type == BF16)
         kern.rows_to_bf16(to, c->lda, a, c->k, MAX_ROWS, c->k);
     else
-        kern.rows_to_i8(to, c->lda, (float *)(uintptr_t)c->a_scale, a, c->k, MAX_ROWS, c->k);
+        kern.rows_to_i8(to, c->lda, (float *)(uintptr_t)c->a_scale, NULL, a, c->k, MAX_ROWS, c->k);
     free(a);
     return to;
 }
@@ -380,7 +380,7 @@ static double rows_work(struct job *job, int thread)
     } else if (c->what == ROWS_BF16) {
         kern.rows_to_bf16((uint16_t *)(void *)c->y, ROW, c->x, ROW, ROWS_M, ROW);
     } else if (c->what == ROWS_I8) {
-        kern.rows_to_i8(c->y, 2 * ROW, c->scale, c->x, ROW, ROWS_M, ROW);
+        kern.rows_to_i8(c->y, 2 * ROW, c->scale, c->scale, c->x, ROW, ROWS_M, ROW);
     } else {
         memcpy(c->y, c->x, sizeof(float) * ROWS_M * ROW);
         if (c->what == ROWS_SOFTMAX)

@@ -18,7 +18,7 @@ static const struct shape shapes[] = {{1, 1, 1},     {1, 48, 384},  {2, 3, 5},  
 struct problem {
     struct shape s;
     int lda_bf16, lda_i8, ldc, ld_out;
-    float *a, *w, *bias, *residual, *c, *scale;
+    float *a, *w, *bias, *residual, *c, *scale, *shift;
     uint16_t *a_bf16, *out;
     char *a_i8;
     void *w_bf16, *w_i8;
@@ -42,6 +42,7 @@ static void problem_init(struct problem *p, const struct kernels *k, struct shap
     p->residual = random_floats(m * (n + 5), 1.0F);
     p->c = random_floats(m * (n + 5), 1.0F);
     p->scale = random_floats(m, 1.0F);
+    p->shift = random_floats(m, 1.0F);
     p->a_bf16 = xmalloc(m * (size_t)p->lda_bf16 * sizeof *p->a_bf16);
     p->a_i8 = xmalloc(m * (size_t)p->lda_i8);
     p->out = xmalloc(m * (size_t)p->ld_out * sizeof *p->out);
@@ -50,7 +51,7 @@ static void problem_init(struct problem *p, const struct kernels *k, struct shap
     k->gemm_bf16_pack(p->w_bf16, p->w, s.k + 1, s.n, s.k);
     k->gemm_i8_pack(p->w_i8, p->w, s.k + 1, s.n, s.k);
     k->rows_to_bf16(p->a_bf16, p->lda_bf16, p->a, s.k + 3, s.m, s.k);
-    k->rows_to_i8(p->a_i8, p->lda_i8, p->scale, p->a, s.k + 3, s.m, s.k);
+    k->rows_to_i8(p->a_i8, p->lda_i8, p->scale, NULL, p->a, s.k + 3, s.m, s.k);
     p->packed_bf16 = (struct packed_bf16){s.n, s.k, p->w_bf16};
     p->packed_i8 = (struct packed_i8){s.n, s.k, p->w_i8};
     for (size_t i = 0; i < m * (n + 5); i++)
@@ -65,6 +66,7 @@ static void problem_release(struct problem *p)
     free(p->residual);
     free(p->c);
     free(p->scale);
+    free(p->shift);
     free(p->a_bf16);
     free(p->a_i8);
     free(p->out);
@@ -107,43 +109,44 @@ static double activation_of(double x, enum activation act)
     return act == ACT_GELU ? 0.5 * x * erfc(-x / sqrt(2.0)) : x;
 }
 
-/* One row of weights or of A as integers, by the definition. */
-static double quantised(const float *x, size_t n, double *q)
+enum form { BF16, SYMMETRIC, MIDDLE }; /* of the rows of A */
+
+/* One row of weights or of A as integers and back, by the definition. */
+static void quantised(const float *x, size_t n, bool middle, double *q)
 {
-    float top = 0.0F;
-    for (size_t i = 0; i < n; i++)
-        top = fabsf(x[i]) > top ? fabsf(x[i]) : top;
-    for (size_t i = 0; i < n; i++)
-        q[i] = nearbyint(x[i] * (127.0F / top));
-    return top / 127.0F;
+    float up = 0.0F, down = 0.0F;
+    for (size_t i = 0; i < n; i++) {
+        up = fmaxf(x[i], up);
+        down = fmaxf(-x[i], down);
+    }
+    const float half = middle ? 0.5F * up + 0.5F * down : fmaxf(up, down);
+    const float shift = middle ? 0.5F * up - 0.5F * down : 0.0F;
+    for (size_t i = 0; i < n; i++) {
+        const float step = (x[i] - shift) * (127.0F / half);
+        q[i] = nearbyint(step) * (double)(half / 127.0F) + (double)shift;
+    }
 }
 
 /* What A W^T is over the rounded numbers. */
-static double *product(const struct problem *p, bool integers)
+static double *product(const struct problem *p, enum form form)
 {
     const size_t m = (size_t)p->s.m, n = (size_t)p->s.n, k = (size_t)p->s.k;
     double *const want = xcalloc(m * n, sizeof *want);
     double *const a = xcalloc(m * k, sizeof *a), *const w = xcalloc(n * k, sizeof *w);
-    double *const sa = xcalloc(m, sizeof *sa), *const sw = xcalloc(n, sizeof *sw);
-    for (size_t i = 0; i < m; i++)
-        sa[i] = integers ? quantised(p->a + i * (k + 3), k, a + i * k) : 1.0;
-    for (size_t j = 0; j < n; j++)
-        sw[j] = integers ? quantised(p->w + j * (k + 1), k, w + j * k) : 1.0;
-    for (size_t i = 0; i < m * k && !integers; i++)
+    for (size_t i = 0; i < m && form != BF16; i++)
+        quantised(p->a + i * (k + 3), k, form == MIDDLE, a + i * k);
+    for (size_t j = 0; j < n && form != BF16; j++)
+        quantised(p->w + j * (k + 1), k, false, w + j * k);
+    for (size_t i = 0; i < m * k && form == BF16; i++)
         a[i] = rounded(p->a[i / k * (k + 3) + i % k]);
-    for (size_t i = 0; i < n * k && !integers; i++)
+    for (size_t i = 0; i < n * k && form == BF16; i++)
         w[i] = rounded(p->w[i / k * (k + 1) + i % k]);
     for (size_t i = 0; i < m; i++)
-        for (size_t j = 0; j < n; j++) {
-            double x = 0.0;
+        for (size_t j = 0; j < n; j++)
             for (size_t q = 0; q < k; q++)
-                x += a[i * k + q] * w[j * k + q];
-            want[i * n + j] = x * sa[i] * sw[j];
-        }
+                want[i * n + j] += a[i * k + q] * w[j * k + q];
     free(a);
     free(w);
-    free(sa);
-    free(sw);
     return want;
 }
 
@@ -155,7 +158,7 @@ static void check_result(const struct problem *p, const double *want, const floa
             double x = want[i * p->s.n + j] + (bias ? bias[j] : 0.0);
             x = activation_of(x, act) + (residual ? residual[i * p->ldc + j] : 0.0);
             const double got = p->c[i * p->ldc + j];
-            if (!(fabs(got - x) <= 1e-5 * sqrt(p->s.k) + 2e-6 * fabs(x)))
+            if (!(fabs(got - x) <= 1e-5 + 1e-6 * sqrt(p->s.k) + 2e-6 * fabs(x)))
                 fail_msg("%s: %d x %d x %d: [%d][%d] is %.9g, not %.9g", what, p->s.m, p->s.n,
                          p->s.k, i, j, got, x);
         }
@@ -169,18 +172,24 @@ static void products_of_level(const struct kernels *k)
     for (size_t s = 0; s < ARRAY_LEN(shapes); s++) {
         struct problem p;
         problem_init(&p, k, shapes[s]);
-        for (int integers = 0; integers < 2; integers++) {
-            double *const want = product(&p, integers);
+        for (enum form form = BF16; form <= MIDDLE; form++) {
+            if (form == MIDDLE) { /* mostly on one side */
+                for (int i = 0; i < p.s.m * (p.s.k + 3); i++)
+                    p.a[i] = fmaxf(-0.2F, p.a[i]);
+                k->rows_to_i8(p.a_i8, p.lda_i8, p.scale, p.shift, p.a, p.s.k + 3, p.s.m, p.s.k);
+            }
+            double *const want = product(&p, form);
             for (int extras = 0; extras < 8; extras++) {
                 struct gemm_bf16 gb = call_bf16(&p);
                 struct gemm_i8 gi = call_i8(&p);
                 gb.bias = gi.bias = extras & 1 ? p.bias : NULL;
                 gb.residual = gi.residual = extras & 2 ? p.residual : NULL;
                 gb.act = gi.act = extras & 4 ? ACT_GELU : ACT_NONE;
-                if (integers)
-                    k->gemm_i8(&gi, 0, p.s.n);
-                else
+                gi.a_shift = form == MIDDLE ? p.shift : NULL;
+                if (form == BF16)
                     k->gemm_bf16(&gb, 0, p.s.n);
+                else
+                    k->gemm_i8(&gi, 0, p.s.n);
                 check_result(&p, want, gb.bias, gb.residual, gb.act, k->isa);
             }
             free(want);
@@ -211,9 +220,9 @@ static void integers_of_level(const struct kernels *k)
         for (size_t i = 0; i < n * (depth + 1); i++)
             q.w[i] = p.w[i] = largest ? (i % 2 ? 2.0F : 2.1F) : p.w[i];
         k->gemm_i8_pack(p.w_i8, p.w, shape.k + 1, shape.n, shape.k);
-        k->rows_to_i8(p.a_i8, p.lda_i8, p.scale, p.a, shape.k + 3, shape.m, shape.k);
+        k->rows_to_i8(p.a_i8, p.lda_i8, p.scale, NULL, p.a, shape.k + 3, shape.m, shape.k);
         twin()->gemm_i8_pack(q.w_i8, q.w, shape.k + 1, shape.n, shape.k);
-        twin()->rows_to_i8(q.a_i8, q.lda_i8, q.scale, q.a, shape.k + 3, shape.m, shape.k);
+        twin()->rows_to_i8(q.a_i8, q.lda_i8, q.scale, NULL, q.a, shape.k + 3, shape.m, shape.k);
         const struct gemm_i8 mine = call_i8(&p), theirs = call_i8(&q);
         k->gemm_i8(&mine, 0, shape.n);
         twin()->gemm_i8(&theirs, 0, shape.n);
@@ -363,7 +372,7 @@ static void odd_rows_of_level(const struct kernels *k)
             for (int q = 0; q < K; q++)
                 x[(r + 1) * ld + q] = r < 2 || q == 5 * r ? odd[r] : x[(r + 1) * ld + q];
         k->gemm_i8_pack(p.w_i8, p.w, K + 1, N, K);
-        k->rows_to_i8(p.a_i8, p.lda_i8, p.scale, p.a, K + 3, ROWS, K);
+        k->rows_to_i8(p.a_i8, p.lda_i8, p.scale, NULL, p.a, K + 3, ROWS, K);
         k->gemm_i8(&g, 0, N);
         for (int i = 0; i < ROWS; i++)
             for (int j = 0; j < N; j++) {
@@ -395,16 +404,28 @@ static void steps_of_level(const struct kernels *k)
         unit[i * K + i] = 1.0F;
     char *const row = xmalloc(k->i8_row(K));
     void *const w = aligned_block(k->gemm_i8_packed_bytes(K, K));
-    float scale, c[K], top = 0.0F;
     k->gemm_i8_pack(w, unit, K, K, K);
-    k->rows_to_i8(row, (int)k->i8_row(K), &scale, x, K, 1, K);
     const struct packed_i8 packed = {K, K, w};
-    const struct gemm_i8 g = {.a = row, .m = 1, .a_scale = &scale, .w = &packed, .c = c, .ldc = K};
-    k->gemm_i8(&g, 0, K);
-    for (int i = 0; i < K; i++)
-        top = fmaxf(top, fabsf(x[i]));
-    for (int i = 0; i < K; i++)
-        assert_true(fabsf(c[i] - x[i]) <= 0.5001F * top / 127.0F);
+    for (int middle = 0; middle < 2; middle++) {
+        float scale, shift, c[K], up = 0.0F, down = 0.0F;
+        for (int i = 0; i < K; i++) {
+            x[i] = middle ? fabsf(x[i]) : x[i];
+            up = fmaxf(up, x[i]);
+            down = fmaxf(down, -x[i]);
+        }
+        k->rows_to_i8(row, (int)k->i8_row(K), &scale, middle ? &shift : NULL, x, K, 1, K);
+        const struct gemm_i8 g = {.a = row,
+                                  .m = 1,
+                                  .a_scale = &scale,
+                                  .a_shift = middle ? &shift : NULL,
+                                  .w = &packed,
+                                  .c = c,
+                                  .ldc = K};
+        k->gemm_i8(&g, 0, K);
+        const float half = middle ? 0.5F * up : fmaxf(up, down);
+        for (int i = 0; i < K; i++)
+            assert_true(fabsf(c[i] - x[i]) <= 0.5001F * half / 127.0F);
+    }
     free(x);
     free(row);
     free(w);
