@@ -100,7 +100,7 @@ int graph_open(const struct store *s, const struct image *base, struct graph *g,
 
 void graph_close(struct graph *g)
 {
-    if (g->kind && g->state)
+    if (g->kind && g->kind->close && g->state)
         g->kind->close(g->state);
     cachefile_close(&g->file);
     memset(g, 0, sizeof *g);

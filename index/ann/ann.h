@@ -31,7 +31,7 @@ struct ann_kind {
     /* Looks into a file of sections and fills a state that borrows from it. NULL: nothing to open.
      * Touches no more than a few pages. */
     int (*open)(const struct cachefile *f, const struct vectors *v, void **state, struct err *err);
-    void (*close)(void *state);
+    void (*close)(void *state); /* NULL: nothing to close */
     /* The k allowed rows with the largest cosine to `query`, best first, ties by row; returns how
      * many: min(k, allowed rows). out [k]. Safe against any content of the file. */
     int64_t (*search)(const void *state, const struct vectors *v, const float *query, int64_t k,

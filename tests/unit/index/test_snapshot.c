@@ -316,6 +316,13 @@ static void builds_and_drops_a_graph(void **state)
     put(g->s, 7, 1, 2);
     build(g->s, "present", false); /* as a run does that was cut short */
     expect_state(g->s, 2704, false, "hnsw");
+    build(g->s, "bits", false);
+    expect_state(g->s, 2704, false, "bits");
+    assert_int_equal(verify(g->s), 0);
+    shot = open_shot(g->s);
+    assert_int_equal(snapshot_nearest(shot, x, 10, NULL, false, a), 10);
+    assert_true(a[0].score == b[0].score);
+    snapshot_close(shot);
     build(g->s, "flat", false);
     expect_state(g->s, 2704, false, "flat");
     build(g->s, "present", false);
@@ -442,7 +449,11 @@ static void change_and_build(struct store *s, int round)
     put(s, round % 40, round, 3);
     if (round % 7 == 0)
         delete_doc(s, round % 40);
-    if (snapshot_build(s, print, DIM, round % 2 ? "hnsw" : "flat", round % 3 == 0, NULL, &err))
+    if (snapshot_build(s, print, DIM,
+                       round % 3 == 1   ? "hnsw"
+                       : round % 3 == 2 ? "bits"
+                                        : "flat",
+                       round % 3 == 0, NULL, &err))
         _exit(1);
 }
 
