@@ -366,8 +366,9 @@ static void report_verdict(const struct train_report *r, struct str *out)
 
 static void report_text(const struct train_report *r, const char *out_dir, struct str *out)
 {
-    str_printf(out, "%lld steps over %lld rows in %.1f s, %.0f tokens/s; last loss %.4f\n",
-               (long long)r->steps, (long long)r->rows, r->seconds, r->tokens_per_s, r->loss);
+    str_printf(out, "%lld step%s over %lld rows in %.1f s, %.0f tokens/s; last loss %.4f\n",
+               (long long)r->steps, r->steps == 1 ? "" : "s", (long long)r->rows, r->seconds,
+               r->tokens_per_s, r->loss);
     if (r->best_step)
         str_printf(out, "best evaluation: step %lld\n", (long long)r->best_step);
     if (r->evaluated) {

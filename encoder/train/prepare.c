@@ -140,7 +140,8 @@ static uint64_t settings_hash(const struct run *r)
 static void tell_skipped(const struct run *r, const struct dataset *d, const char *which)
 {
     if (d->skipped)
-        run_note(r->sink, "%s: %lld bad rows left out, the first: %s", which, (long long)d->skipped,
+        run_note(r->sink, "%s: %lld bad row%s left out%s: %s", which, (long long)d->skipped,
+                 d->skipped == 1 ? "" : "s", d->skipped == 1 ? "" : ", the first",
                  d->first_skipped.msg);
 }
 
@@ -419,7 +420,9 @@ static int find_resume(struct run *r, struct err *err)
     r->resume = checkpoint_find(r->o->resume, r->sink, err);
     if (!r->resume)
         return -1;
-    if (!r->o->out) { /* the run's folder: where the checkpoint lies */
+    if (!r->o->out && strcmp(r->resume, r->o->resume) != 0) {
+        r->out = xstrdup(r->o->resume);
+    } else if (!r->o->out) { /* the run's folder: where the checkpoint lies */
         char *dir = path_absolute(r->resume, err);
         if (!dir)
             return -1;

@@ -81,7 +81,7 @@ static int evaluate(struct run *r, struct err *err)
     const bool better = r->state.best_step == 0 || score > r->state.best;
     run_note(r->sink, "step %lld: %s %.4f%s", (long long)r->state.step,
              e.main >= 0 ? e.measure[e.main].name : "evaluation loss", e.main >= 0 ? score : e.loss,
-             better ? ", the best so far" : "");
+             better && r->o->eval_steps ? ", the best so far" : "");
     if (better) {
         r->state.best = score;
         r->state.best_step = r->state.step;
