@@ -63,17 +63,13 @@ static char *worker_path(void)
     return found;
 }
 
-/* Ends the worker (at once when `by_force`) and returns its wait status. */
+/* Ends the worker (at once when `by_force`, else it has a moment) and returns its wait status. */
 static int worker_end(struct extractor *x, bool by_force)
 {
-    int status = 0;
     if (x->pid == 0)
         return 0;
-    if (by_force)
-        kill(x->pid, SIGKILL);
     close(x->sock); /* an idle worker ends at end of file */
-    while (waitpid(x->pid, &status, 0) < 0 && errno == EINTR)
-        continue;
+    const int status = helper_wait(x->pid, by_force ? 0 : HELPER_GRACE_MS);
     x->pid = 0;
     x->sock = -1;
     return status;

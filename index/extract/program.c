@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- finding and starting ----------------------------------------------------------------- */
@@ -65,6 +66,26 @@ void helper_environment_free(char **env)
     for (char **e = env; *e; e++)
         free(*e);
     free(env);
+}
+
+int helper_wait(pid_t pid, int grace_ms)
+{
+    const double deadline = clock_ms() + grace_ms;
+    struct timespec nap = {.tv_nsec = 100000};
+    int status = 0;
+    pid_t got;
+    while ((got = waitpid(pid, &status, WNOHANG)) == 0 && clock_ms() < deadline) {
+        nanosleep(&nap, NULL);
+        if (nap.tv_nsec < 20000000)
+            nap.tv_nsec *= 2;
+    }
+    if (got == 0) {
+        kill(-pid, SIGKILL);
+        kill(pid, SIGKILL); /* the group may not be its own yet */
+    }
+    while (got == 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    return status;
 }
 
 struct child {
@@ -179,13 +200,7 @@ static enum outcome child_collect(struct child *c, int wall_seconds, struct str 
 /* Ends the child whatever it does and returns its wait status. */
 static int child_end(struct child *c, bool by_force)
 {
-    int status = 0;
-    if (by_force)
-        kill(-c->pid, SIGKILL);
-    if (by_force)
-        kill(c->pid, SIGKILL); /* the group may not be its own yet */
-    while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
-        continue;
+    const int status = helper_wait(c->pid, by_force ? 0 : HELPER_GRACE_MS);
     if (c->out >= 0)
         close(c->out);
     if (c->errs >= 0)

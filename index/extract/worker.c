@@ -219,6 +219,9 @@ static void act_fault(const char *fault)
     else if (strcmp(fault, "hang") == 0)
         for (;;)
             pause();
+    else if (strcmp(fault, "linger") == 0)
+        for (close(WIRE_SOCKET);;)
+            pause();
     else if (strcmp(fault, "garbage") == 0)
         send(WIRE_SOCKET, memset((char[256]){0}, 0x55, 256), 256, MSG_NOSIGNAL);
 }

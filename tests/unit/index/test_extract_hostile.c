@@ -212,6 +212,7 @@ static void test_faults(void **state)
     (void)state;
     check_fault("hang", 1, "took longer than 1 s");
     check_fault("garbage", 60, "broken answer");
+    check_fault("linger", 60, "the parser crashed (signal 9)"); /* it hung up and stayed */
     check_fault("spin", 60, "took more than 1 s of processor time");
     if (sanitized)
         return;

@@ -70,6 +70,10 @@ static void test_failures(void **state)
     const double t = clock_ms();
     check(run(&limits, "#!/bin/sh\nexec sleep 60\n"), EXTRACT_FAILED, "took longer than 1 s");
     assert_true(clock_ms() - t < 30000);
+    const double t2 = clock_ms();
+    check(run(NULL, "#!/bin/sh\nexec >&- 2>&-\nexec sleep 60\n"), EXTRACT_FAILED,
+          "crashed (signal 9)");
+    assert_true(clock_ms() - t2 < 30000);
     check(run(&limits, "#!/bin/sh\nexec yes\n"), EXTRACT_FAILED, "more than 97.7 KiB of text");
     check(run(NULL, "#!/bin/sh\necho 'Incorrect password' >&2\nexit 1\n"), EXTRACT_FAILED,
           "password-protected");
