@@ -3,10 +3,14 @@
  *
  * The input rows are narrowed into scratch, then multiplied with weights that were narrowed when
  * the model was packed; sums, bias, activation, residual and result are fp32, so the ops around it
- * see no difference. bf16 rounds both sides to 8 bits of mantissa. int8 is symmetric on both sides
- * with one scale per output column of the weights and one per row of the input, found anew for
- * every row (dynamic, per token): a text's numbers cannot depend on its neighbours, nor on a
- * calibration set, and a token whose numbers are large spoils no other token's.
+ * see no difference. bf16 rounds both sides to 8 bits of mantissa. int8 has one scale per output
+ * column of the weights, which are symmetric, and a scale and a middle per row of the input, found
+ * anew for every row (dynamic, per token): a text's numbers cannot depend on its neighbours, nor on
+ * a calibration set, and a token whose numbers are large spoils no other token's. Outliers within a
+ * token (columns of a norm's result that are always large) usually stand on one side, which the
+ * middle takes back; scaling columns down in the norm and up in the weights (SmoothQuant) is not
+ * open to these blocks, since the residual reads the norm's result too. A model for which this is
+ * not enough fails its gate and runs in bf16.
  *
  * Sharing one batch between threads: few rows are cut by output columns as in op_linear.c, and each
  * worker narrows all rows for itself when it takes its first piece: that costs less than to wait
@@ -73,23 +77,30 @@ static size_t bytes_bf16(int rows, int k)
     return (size_t)rows * kern.bf16_row(k) * sizeof(uint16_t);
 }
 
-/* ---- int8: scratch holds the rows' scales, then the rows ----------------------------------------
+/* ---- int8: scratch holds the rows' scales and shifts, then the rows -----------------------------
  */
+
+static size_t scales_bytes(int rows)
+{
+    return line_up(2 * (size_t)rows * sizeof(float));
+}
 
 static void narrow_int8(const struct piece *p, void *scratch, int row0, int rows)
 {
-    kern.rows_to_i8((char *)scratch + line_up((size_t)rows * sizeof(float)), (int)kern.i8_row(p->k),
-                    scratch, p->x + (size_t)row0 * (size_t)p->k, p->k, rows, p->k);
+    float *const scale = scratch;
+    kern.rows_to_i8((char *)scratch + scales_bytes(rows), (int)kern.i8_row(p->k), scale,
+                    scale + rows, p->x + (size_t)row0 * (size_t)p->k, p->k, rows, p->k);
 }
 
 static void multiply_int8(const struct piece *p, const void *scratch, int row0, int rows, int n0,
                           int n1)
 {
     const size_t at = (size_t)row0 * (size_t)p->n;
-    const struct gemm_i8 g = {.a = (const char *)scratch + line_up((size_t)rows * sizeof(float)),
+    const struct gemm_i8 g = {.a = (const char *)scratch + scales_bytes(rows),
                               .lda = (int)kern.i8_row(p->k),
                               .m = rows,
                               .a_scale = scratch,
+                              .a_shift = (const float *)scratch + rows,
                               .w = &p->w->packed_i8,
                               .bias = p->bias,
                               .residual = p->residual ? p->residual + at : NULL,
@@ -102,7 +113,7 @@ static void multiply_int8(const struct piece *p, const void *scratch, int row0, 
 
 static size_t bytes_int8(int rows, int k)
 {
-    return line_up((size_t)rows * sizeof(float)) + (size_t)rows * kern.i8_row(k);
+    return scales_bytes(rows) + (size_t)rows * kern.i8_row(k);
 }
 
 /* ---- both ---------------------------------------------------------------------------------------
