@@ -1,6 +1,6 @@
 /* bench_index.c - what an index run does with its time.
  *
- *     bench_index MODEL DIR... [--precision P] [--threads N] [--seconds LIMIT] [--json]
+ *     bench_index MODEL DIR... [--precision P] [--threads N] [--seconds LIMIT] [--json FILE]
  *
  * Indexes the folders anew, each into a store of its own under a temporary folder, and prints how
  * much of the wall time of all threads the encoder's arithmetic (tape_forward) filled, and what the
@@ -157,14 +157,14 @@ static double share(enum step s, bool wall, const struct total *t)
     return all > 0 ? (double)us * 1e-6 / all : 0;
 }
 
-static void print_table(const struct total *t)
+static void print_table(const struct total *t, const char *precision)
 {
     printf(
         "%lld documents, %lld passages, %lld tokens in %.2f s (%d threads), %.0f tokens/s\n"
         "processor time %.2f s, extraction workers %.2f s; peak memory %.0f MB, worker %.0f MB\n",
-        (long long)t->documents, (long long)t->passages, (long long)t->tokens, t->wall_s, n_threads,
-        (double)t->tokens / t->wall_s, t->cpu_s, t->child_cpu_s, (double)t->peak_kb / 1e3,
-        (double)t->child_peak_kb / 1e3);
+        precision, (long long)t->documents, (long long)t->passages, (long long)t->tokens, t->wall_s,
+        n_threads, (double)t->tokens / t->wall_s, t->cpu_s, t->child_cpu_s,
+        (double)t->peak_kb / 1e3, (double)t->child_peak_kb / 1e3);
     printf("%-12s %9s %9s %9s %9s %8s\n", "step", "calls", "wall s", "cpu s", "of wall", "of cpu");
     for (int i = 0; i < STEPS; i++)
         printf("%-12s %9lld %9.2f %9.2f %8.1f%% %7.1f%%\n", step_name[i],
@@ -174,7 +174,7 @@ static void print_table(const struct total *t)
                share(i, false, t) * 100);
 }
 
-static void print_json(const struct total *t, const char *precision)
+static void write_json(const struct total *t, const char *precision, const char *path)
 {
     struct str out = {0};
     struct json_writer w;
@@ -202,12 +202,16 @@ static void print_json(const struct total *t, const char *precision)
     jw_end(&w);
     jw_end(&w);
     str_putc(&out, '\n');
-    fputs(out.p, stdout);
+    FILE *f = fopen(path, "w");
+    if (!f || fputs(out.p, f) < 0 || fclose(f)) {
+        fprintf(stderr, "bench_index: cannot write '%s'\n", path);
+        exit(2);
+    }
     str_release(&out);
 }
 
 static void run(const char *model_dir, const char *precision, char **dir, int n, double limit,
-                bool json)
+                const char *json)
 {
     struct err err = {0};
     struct model *m;
@@ -234,10 +238,9 @@ static void run(const char *model_dir, const char *precision, char **dir, int n,
     t.child_cpu_s = cpu_seconds(&children);
     t.peak_kb = after.ru_maxrss;
     t.child_peak_kb = children.ru_maxrss;
+    print_table(&t, precision);
     if (json)
-        print_json(&t, precision ? precision : "fp32");
-    else
-        print_table(&t);
+        write_json(&t, precision, json);
     embedder->close(embedder);
     model_close(m);
     fflush(stdout);
@@ -247,9 +250,8 @@ static void run(const char *model_dir, const char *precision, char **dir, int n,
 
 int main(int argc, char **argv)
 {
-    const char *precision = NULL;
+    const char *precision = "fp32", *json = NULL;
     double limit = 0;
-    bool json = false;
     int n = 0;
     char **dir = xcalloc((size_t)argc, sizeof *dir);
     n_threads = thread_default_count();
@@ -261,14 +263,14 @@ int main(int argc, char **argv)
             n_threads = atoi(argv[++i]);
         else if (more && strcmp(argv[i], "--seconds") == 0)
             limit = atof(argv[++i]);
-        else if (strcmp(argv[i], "--json") == 0)
-            json = true;
+        else if (more && strcmp(argv[i], "--json") == 0)
+            json = argv[++i];
         else
             dir[n++] = argv[i];
     }
     if (n < 2 || n_threads < 1) {
         fprintf(stderr, "usage: bench_index MODEL DIR... [--precision P] [--threads N] "
-                        "[--seconds LIMIT] [--json]\n");
+                        "[--seconds LIMIT] [--json FILE]\n");
         return 2;
     }
     run(dir[0], precision, dir + 1, n - 1, limit, json);

@@ -283,15 +283,14 @@ class Timer:
     def file(self, path, seconds):
         """Settings are tried on a quarter of the texts."""
         texts = read_texts(path)
-        tokens = sum(map(len, TOKENIZER(texts, truncation=True, max_length=256)["input_ids"]))
+        tokens = sum(map(len, token_ids(texts)))
 
         def whole(size, texts):
             return lambda: self.engine.embed(texts, size)
 
         def by_length(way, size, texts):
             def run():
-                ids = TOKENIZER(texts, truncation=True, max_length=256)["input_ids"]
-                self.engine.run(way, in_batches(ids, size))
+                self.engine.run(way, in_batches(token_ids(texts), size))
             return run
 
         def candidates():
@@ -307,6 +306,10 @@ class Timer:
         return self.answer(("file", path), candidates, len(texts), tokens, seconds, 0)
 
 
+def token_ids(texts):
+    return [e.ids for e in TOKENIZER.encode_batch_fast(texts)]
+
+
 def read_texts(path):
     with open(path, encoding="utf-8") as f:
         return f.read().rstrip("\0").split("\0")
@@ -314,8 +317,10 @@ def read_texts(path):
 
 def main(engine, precision, folder, cache, threads, path=None):
     global TOKENIZER
-    from transformers import AutoTokenizer
-    TOKENIZER = AutoTokenizer.from_pretrained(folder)
+    import tokenizers  # and not transformers, which would load torch into every engine
+    TOKENIZER = tokenizers.Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
+    TOKENIZER.enable_truncation(256)
+    TOKENIZER.no_padding()
     talk = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # libraries that print
     e = ENGINES[engine](precision, folder, cache, int(threads), read_texts(path) if path else None)
