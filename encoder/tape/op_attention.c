@@ -3,6 +3,9 @@
  * The unit of work is one head of one sequence; units write disjoint columns and rows, so they may
  * run on any worker. The kernel holds one block of rows of the weights at a time; backward can
  * recompute them from q and k, so nothing is saved for it here.
+ *
+ * In tapes of bf16 and int8 both products are in bf16 (softmax and sums in fp32), where the CPU has
+ * it: int8 is too coarse for q and k, whose products go through an exponential.
  */
 #include "encoder/tape/dropout.h"
 
@@ -10,6 +13,7 @@
 
 struct heads {
     struct tape *t;
+    void (*attention)(const struct attention_f32 *a);
     const struct op *o;
     const struct batch *b;
     float *dx; /* going down: of qkv */
@@ -38,12 +42,18 @@ static void run_head(void *ctx, int item, int worker)
         .out = out->x + (size_t)row0 * (size_t)hidden + (size_t)(head * d),
         .ld_out = hidden,
         .scratch = h->t->scratch + (size_t)worker * h->t->scratch_floats};
-    kern.attention(&a);
+    h->attention(&a);
 }
 
 static void attention_forward(struct tape *t, struct op *o, const struct batch *b)
 {
-    struct heads h = {.t = t, .o = o, .b = b};
+    struct heads h = {.t = t, .o = o, .b = b, .attention = kern.attention};
+    tape_run(t, b->n_seq * o->heads, run_head, &h);
+}
+
+static void attention_bf16_forward(struct tape *t, struct op *o, const struct batch *b)
+{
+    struct heads h = {.t = t, .o = o, .b = b, .attention = kern.attention_bf16};
     tape_run(t, b->n_seq * o->heads, run_head, &h);
 }
 
@@ -60,6 +70,11 @@ static int longest_sequence(const struct batch *b)
 static size_t attention_scratch(const struct op *o, const struct batch *b)
 {
     return kern.attention_scratch_floats(longest_sequence(b), o->head_dim);
+}
+
+static size_t attention_bf16_scratch(const struct op *o, const struct batch *b)
+{
+    return kern.attention_bf16_scratch_floats(longest_sequence(b), o->head_dim);
 }
 
 static size_t attention_train_scratch(const struct op *o, const struct batch *b)
@@ -135,6 +150,10 @@ const struct op_kind op_attention = {.name = "attention",
                                      .back = BACK_IN | BACK_OUT,
                                      .back_in_place = -1,
                                      .back_scratch = attention_train_scratch},
+                     op_attention_bf16 = {.name = "attention_bf16",
+                                          .forward = attention_bf16_forward,
+                                          .scratch = attention_bf16_scratch,
+                                          .in_place = -1},
                      op_attention_dropout = {.name = "attention_dropout",
                                              .forward = attention_drop_forward,
                                              .backward = attention_backward,
@@ -165,7 +184,8 @@ static int append(struct tape *t, const struct op_kind *kind, int qkv, int heads
 
 int tape_attention(struct tape *t, int qkv, int heads, int window)
 {
-    return append(t, &op_attention, qkv, heads, window);
+    const bool narrow = t->precision != PRECISION_FP32 && t->mode == TAPE_INFER && kern.has_bf16;
+    return append(t, narrow ? &op_attention_bf16 : &op_attention, qkv, heads, window);
 }
 
 int tape_attention_dropout(struct tape *t, int qkv, int heads, int window, float p)

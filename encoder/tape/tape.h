@@ -135,7 +135,7 @@ struct tape {
     enum tape_mode mode;
     bool fuse; /* epilogues run inside the linear op; on for TAPE_INFER */
     /* Of the linear layers over token rows that are appended from now on (tape_linear); fp32 unless
-     * set. All other ops are fp32 always. */
+     * set. Attention follows in bf16 where the CPU has it; all other ops are fp32 always. */
     enum precision precision;
     struct params *params;
     struct op *op;
@@ -244,7 +244,8 @@ int tape_normalise(struct tape *t, int x);
  */
 
 extern const struct op_kind op_embed, op_linear, op_activate, op_add, op_norm, op_attention,
-    op_pool, op_normalise, op_dropout, op_dropout_add, op_pick, op_pool_max, op_attention_dropout;
+    op_pool, op_normalise, op_dropout, op_dropout_add, op_pick, op_pool_max, op_attention_dropout,
+    op_attention_bf16;
 
 /* Appends an op with one output of the given shape and returns it; NULL in a failed tape. All in[]
  * and w[] are -1. */
