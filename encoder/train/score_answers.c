@@ -20,31 +20,66 @@ enum { LONGEST_ANSWER = 30 };
 /* ---- the script's text rules --------------------------------------------------------------------
  */
 
-static bool is_article(struct span w)
+/* Python's \w without the underscore, which is punctuation and gone by then. */
+static bool in_word(uint32_t cp)
 {
-    return span_eq(w, "a") || span_eq(w, "an") || span_eq(w, "the");
+    return uni_is_letter(cp) || uni_is_number(cp);
 }
 
-void squad_normalise(struct span text, struct str *out)
+/* Lower case, without ASCII punctuation, every kind of white space a blank. */
+static void squad_lower(struct span text, struct str *out)
 {
-    struct str lower = {0};
     char bytes[4];
     for (size_t i = 0; i < text.n;) {
         uint32_t cp;
         i += (size_t)utf8_next(text.p + i, text.n - i, &cp);
         if (cp < 128 && ispunct((int)cp))
             continue;
-        const int n = utf8_put(uni_is_space(cp) ? ' ' : uni_lower(cp), bytes);
-        str_add(&lower, bytes, (size_t)n);
+        if (cp == 0x130) /* the one letter whose lower case is two */
+            str_puts(out, "i\u0307");
+        else
+            str_add(out, bytes, (size_t)utf8_put(uni_is_space(cp) ? ' ' : uni_lower(cp), bytes));
     }
-    struct span rest = str_view(&lower), word;
+}
+
+/* Bytes of the article that begins at text.p, where a word begins; 0: none. The script's regular
+ * expression is \b(a|an|the)\b: what is no letter or digit ends a word too. */
+static size_t article(struct span text)
+{
+    static const char *const articles[] = {"a", "an", "the"};
+    size_t n = 0;
+    for (uint32_t cp; n < text.n;) {
+        const int used = utf8_next(text.p + n, text.n - n, &cp);
+        if (!in_word(cp))
+            break;
+        n += (size_t)used;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(articles); i++)
+        if (span_eq(span_sub(text, 0, n), articles[i]))
+            return n;
+    return 0;
+}
+
+void squad_normalise(struct span text, struct str *out)
+{
+    struct str lower = {0};
+    squad_lower(text, &lower);
     const size_t before = out->n;
-    while (rest.p && span_split(&rest, ' ', &word)) {
-        if (word.n == 0 || is_article(word))
-            continue;
-        if (out->n > before)
-            str_putc(out, ' ');
-        str_span(out, word);
+    bool blank = false, inside = false; /* a blank is due; the character before is of a word */
+    for (size_t i = 0; i < lower.n;) {
+        uint32_t cp;
+        const struct span rest = {lower.p + i, lower.n - i};
+        const int used = utf8_next(rest.p, rest.n, &cp);
+        const size_t gone = cp == ' ' ? 1 : inside ? 0 : article(rest);
+        blank |= gone > 0;
+        if (!gone) {
+            if (blank && out->n > before)
+                str_putc(out, ' ');
+            blank = false;
+            str_add(out, rest.p, (size_t)used);
+        }
+        inside = !gone && in_word(cp);
+        i += gone ? gone : (size_t)used;
     }
     str_release(&lower);
 }
