@@ -348,6 +348,7 @@ int update_run(struct store *s, const char *root, struct embedder *embedder,
                        .options = options,
                        .walk = options->walk,
                        .sink = sink,
+                       .slice_tokens = 2048,
                        .report = report};
     *report = (struct update_report){.complete = true};
     u.start_ms = clock_ms();

@@ -3,7 +3,7 @@
  *
  * One document is one transaction, so a kill at any moment loses at most the documents in flight.
  * Memory is bounded: files stream through a bounded queue between the reading thread (walk,
- * extract, chunk) and the encoding thread.
+ * extract, chunk) and the encoding thread; what is encoded is stored by a third one meanwhile.
  */
 #ifndef SEMSEARCH_INDEX_UPDATE_H
 #define SEMSEARCH_INDEX_UPDATE_H

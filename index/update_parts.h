@@ -1,7 +1,9 @@
 /* update_parts.h - what the files of the indexing pipeline share; private to index/update*.c.
  *
  *   update_read.c   the reading thread: walk, compare, hash, extract, chunk -> items
- *   update_write.c  the writing side: embed what is new, put documents into the store
+ *   update_write.c  the writing side: batches in turn, embedded and stored
+ *   update_batch.c  a batch: gathered, and what is new of it embedded
+ *   update_put.c    a batch goes into the store
  *   update_known.c  what the index knew when the run began
  *   update_unfinished.c  vectors of a document that a run could not finish
  *   update.c        the run: threads, pruning, caches, report
@@ -112,6 +114,40 @@ void unfinished_save(struct update *u, const struct hash128 *hash, const uint16_
                      size_t n);
 void unfinished_remove(const struct update *u);
 
+/* ---- batches of the writing side ---- */
+
+/* A passage to embed. */
+struct fresh {
+    struct hash128 hash;
+    struct span text;
+    int n_tokens;
+};
+
+struct batch {
+    struct update *u;
+    struct item **item;
+    size_t n, cap;
+    size_t bytes;
+    int64_t tokens;
+    struct fresh *fresh;
+    size_t n_fresh, cap_fresh;
+    size_t n_embedded; /* of fresh, from the front */
+    uint16_t *vector;  /* [n_fresh, dim] f16 */
+    uint32_t *table;   /* open addressing: row of fresh + 1, by hash; [n_table], a power of 2 */
+    size_t n_table;
+};
+/* Takes the item over. before: a batch that will be stored before this one (may be empty). */
+int batch_add(struct batch *b, const struct batch *before, struct item *it,
+              struct err *err) WARN_UNUSED;
+bool batch_full(const struct batch *b);
+/* From the front; ends early, with report->complete = false, at the time limit. In a dry run
+ * nothing is embedded. */
+int batch_embed(struct batch *b, struct err *err) WARN_UNUSED;
+/* Stores the items whose passages are all embedded, in one transaction. */
+int batch_store(struct batch *b, struct err *err) WARN_UNUSED;
+void batch_clear(struct batch *b);   /* empties it, and the gate of its items */
+void batch_release(struct batch *b); /* frees it, too */
+
 /* ---- the run ---- */
 
 struct update {
@@ -145,7 +181,8 @@ struct update {
     /* the writing side's */
     struct unfinished unfinished;
     int64_t n_done;
-    int64_t built_at; /* report->chunks when the caches were last written */
+    int64_t slice_tokens; /* what the encoder does in about half a second */
+    int64_t built_at;     /* report->chunks when the caches were last written */
 };
 
 bool update_expired(const struct update *u); /* the time limit has passed */
@@ -154,6 +191,7 @@ void *reader_main(void *update);             /* the reading thread */
 /* Takes items until the queue is drained. 0, also when the time limit ended it (then
  * report->complete is false); -1 with ERR_STOPPED or a failure. */
 int writer_run(struct update *u, struct err *err) WARN_UNUSED;
+void update_tell(struct update *u, const char *phase); /* progress; the main thread's */
 void update_failed(struct update *u, const char *path, const char *reason, const char *hint);
 
 /* One pass over a file. 0, or -1 with errno: ECANCELED when the program is to stop or, with u, the

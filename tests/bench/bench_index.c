@@ -160,7 +160,7 @@ static double share(enum step s, bool wall, const struct total *t)
 static void print_table(const struct total *t, const char *precision)
 {
     printf(
-        "%lld documents, %lld passages, %lld tokens in %.2f s (%d threads), %.0f tokens/s\n"
+        "%s: %lld documents, %lld passages, %lld tokens in %.2f s (%d threads), %.0f tokens/s\n"
         "processor time %.2f s, extraction workers %.2f s; peak memory %.0f MB, worker %.0f MB\n",
         precision, (long long)t->documents, (long long)t->passages, (long long)t->tokens, t->wall_s,
         n_threads, (double)t->tokens / t->wall_s, t->cpu_s, t->child_cpu_s,

@@ -612,6 +612,29 @@ static void the_disk_against_the_index(void **state)
     assert_int_equal(d.gone, 1);
 }
 
+/* More items than one batch holds: the first is on its way to the store while the next is gathered
+ * and embedded. What both have is embedded once, and every row finds its vector. */
+static void passages_of_two_batches(void **state)
+{
+    enum { COPIES = 700 };
+    struct fixture *f = *state;
+    write_words(f, "000/a.txt", 1, 10);
+    expect(f, 1, 0, 0, 0, 0);
+    const int64_t tokens = f->r.tokens;
+    f->o.reembed = true; /* else they would be copies of the first, never embedded at all */
+    f->e->close(f->e);
+    f->e = fake_embedder_new(2, 0);
+    for (int i = 1; i < COPIES; i++) {
+        char rel[32];
+        snprintf(rel, sizeof rel, "%03d/a.txt", i);
+        write_words(f, rel, 1 + i / 100, 10);
+    }
+    fake_embedder_of(f->e)->delay_ms = 300; /* the reader gets ahead, so that batches are full */
+    expect(f, COPIES, 0, 0, 0, 0);
+    assert_int_equal(f->r.tokens, 7 * tokens); /* seven contents of one length */
+    expect_sound(f, COPIES);
+}
+
 int main(void)
 {
     setenv("SEMSEARCH_EXTRACT", EXTRACT_WORKER, 1);
@@ -634,6 +657,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(killed_in_mid_run, setup, teardown),
         cmocka_unit_test_setup_teardown(index_inside_the_root, setup, teardown),
         cmocka_unit_test_setup_teardown(the_disk_against_the_index, setup, teardown),
+        cmocka_unit_test_setup_teardown(passages_of_two_batches, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
