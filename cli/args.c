@@ -152,7 +152,7 @@ const struct option_row options[] = {
     {"mini-batch", 0, ARG_COUNT, "N", "train", AT(train.mini_batch),
      "texts that go through the model at once; a batch of any size fits (cached gradients)"},
     {"teacher", 0, ARG_TEXT, "NAME|DIR", "train", AT(train.teacher),
-     "sentence-similarity: learn to make the vectors of that model"},
+     "learn from that model: sentence-similarity its vectors, fill-mask its words and states"},
     {"mine-negatives", 0, ARG_COUNT, "N", "train", AT(train.mine_negatives),
      "sentence-similarity: N hard negatives a row, found by searching --index"},
     {"mine-margin", 0, ARG_REAL, "P", "train", AT(train.mine_margin),
@@ -302,10 +302,12 @@ const struct command commands[] = {
      "Reads everything and recomputes every checksum: store, texts, passages, vectors, caches.\n"
      "Exit 2: there are problems.",
      "semsearch verify --repair", cmd_verify},
-    {"eval", "[OPTIONS] TASK --data PATH", "score search, or what a model learned, on labelled data",
+    {"eval", "[OPTIONS] TASK --data PATH",
+     "score search, or what a model learned, on labelled data",
      "TASK is one of\n"
      "  search                a folder in BEIR layout, indexed to a scratch index, all modes\n"
-     "  sentence-similarity   Spearman and Pearson of the cosine; nDCG of pairs that belong together\n"
+     "  sentence-similarity   Spearman and Pearson of the cosine; nDCG of pairs that belong "
+     "together\n"
      "  text-classification   accuracy, macro-F1, MCC, F1 of two classes; a score: correlations\n"
      "  token-classification  precision, recall and F1 of entities, as conlleval and seqeval\n"
      "  question-answering    exact match and F1, as SQuAD's script\n"

@@ -163,7 +163,7 @@ static int check_task(const struct args *a, enum train_task task, struct err *er
         {t->loss || t->matryoshka || t->symmetric || t->score_scale || t->scale >= 0 ||
              t->margin >= 0 || t->distance || t->mine_negatives >= 0 || t->mask_duplicates,
          "the options of losses over embeddings", 1u << TASK_SENTENCE_SIMILARITY},
-        {t->teacher, "--teacher", 1u << TASK_SENTENCE_SIMILARITY},
+        {t->teacher, "--teacher", 1u << TASK_SENTENCE_SIMILARITY | 1u << TASK_FILL_MASK},
         {t->labels, "--labels", 1u << TASK_TEXT_CLASSIFICATION | 1u << TASK_TOKEN_CLASSIFICATION},
         {t->column >= 0, "--column", 1u << TASK_TOKEN_CLASSIFICATION},
         {t->doc_stride >= 0 || t->max_query_length >= 0, "--doc-stride and --max-query-length",

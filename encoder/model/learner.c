@@ -413,16 +413,30 @@ size_t learner_bytes(const struct learner *l)
     return l->bytes;
 }
 
-int learner_tape(struct learner *l, enum tape_mode mode, struct pool *pool, struct tape *t,
-                 struct learner_slots *slots, struct err *err)
+static int make_tape(struct learner *l, enum tape_mode mode, struct pool *pool, bool states,
+                     struct tape *t, struct learner_slots *slots, struct err *err)
 {
     tape_init(t, &l->model.params, mode);
     t->pool = pool;
     *slots = head_build(&l->model.config, l->model.head, l->n_labels, t);
+    if (states)
+        tape_keep(t, slots->hidden);
     if (tape_finish(t, slots->out, err) == 0)
         return 0;
     tape_release(t);
     return -1;
+}
+
+int learner_tape(struct learner *l, enum tape_mode mode, struct pool *pool, struct tape *t,
+                 struct learner_slots *slots, struct err *err)
+{
+    return make_tape(l, mode, pool, false, t, slots, err);
+}
+
+int learner_tape_states(struct learner *l, enum tape_mode mode, struct pool *pool, struct tape *t,
+                        struct learner_slots *slots, struct err *err)
+{
+    return make_tape(l, mode, pool, true, t, slots, err);
 }
 
 static void pack_item(void *ctx, int item, int worker)

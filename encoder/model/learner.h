@@ -55,6 +55,11 @@ const char *learner_file_name(const struct learner *l, int param);
 int learner_tape(struct learner *l, enum tape_mode mode, struct pool *pool, struct tape *t,
                  struct learner_slots *slots, struct err *err) WARN_UNUSED;
 
+/* The same with hidden states that stay: the caller reads them after tape_forward, and in a
+ * training tape writes the derivative by them before tape_backward. */
+int learner_tape_states(struct learner *l, enum tape_mode mode, struct pool *pool, struct tape *t,
+                        struct learner_slots *slots, struct err *err) WARN_UNUSED;
+
 /* After the masters changed: packs what forward and backward multiply with. */
 void learner_refresh(struct learner *l, struct pool *pool);
 

@@ -252,6 +252,21 @@ void packed_example(struct packed *p, const struct dataset *d, int64_t i, struct
         p->label[s] = d->label[i];
 }
 
+void packed_pick_all(struct packed *p)
+{
+    int *label = xcalloc((size_t)p->n_tok + 1, sizeof *label);
+    for (int i = 0; i < p->n_tok; i++)
+        label[i] = -1;
+    for (int i = 0; i < p->n_pick; i++)
+        label[p->pick[i]] = p->pick_label[i];
+    p->n_pick = 0;
+    for (int i = 0; i < p->n_tok; i++) {
+        pick(p, i);
+        p->pick_label[i] = label[i];
+    }
+    free(label);
+}
+
 /* ---- slices -------------------------------------------------------------------------------------
  */
 

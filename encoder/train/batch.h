@@ -59,6 +59,9 @@ void packed_sequence(struct packed *p, const struct dataset *d, size_t s, uint64
 void packed_example(struct packed *p, const struct dataset *d, int64_t i, struct moment m,
                     uint64_t key);
 
+/* Every token becomes a pick; those that were none before get the label -1. */
+void packed_pick_all(struct packed *p);
+
 /* Sequences [s0, s1) as a batch of their own. The slice owns what had to be renumbered. */
 struct slice {
     struct batch batch;

@@ -6,6 +6,7 @@
  * Definitions are those of sentence-transformers and transformers, named at each function; sums are
  * in double and in a fixed order, so the numbers depend on neither threads nor batches' cuts.
  *
+ * A NaN or an infinity in the outputs makes the loss NaN, so one look at the loss finds divergence.
  * Every d* output is overwritten, has the shape of its input and may be NULL (loss only).
  *
  * Sources: sentence-transformers 5.7, sentence_transformer/losses; torch 2 nn.functional.

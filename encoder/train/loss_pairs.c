@@ -86,7 +86,9 @@ void loss_online_contrastive(const struct loss_rows *r, const struct loss_option
     hard_limits(c, r->b->label, r->n, &positive, &negative);
     for (int i = 0; i < r->n; i++) {
         const double d = 1 - c[i], short_of = fmax(0, (double)o->margin - d);
-        if (r->b->label[i] == 1 && d > positive) {
+        if (isnan(d)) {
+            sum = NAN; /* not a pair that is merely not hard */
+        } else if (r->b->label[i] == 1 && d > positive) {
             sum += d * d;
             pair_back(r, 1, i, -2 * d);
         } else if (r->b->label[i] == 0 && d < negative) {
@@ -117,7 +119,7 @@ static int by_label(const void *a, const void *b)
 /* log(e^a + e^b) */
 static double log_add(double a, double b)
 {
-    const double most = fmax(a, b), least = fmin(a, b);
+    const double most = a > b ? a : b, least = a > b ? b : a; /* either NaN: the result too */
     return isinf(least) ? most : most + log1p(exp(least - most));
 }
 
@@ -212,8 +214,8 @@ void loss_triplet(const struct loss_rows *r, const struct loss_options *o, doubl
         const double near = distance(o->distance, a, loss_row(r, 1, i), r->dim);
         const double far = distance(o->distance, a, loss_row(r, 2, i), r->dim);
         const double over = near - far + (double)o->margin;
-        if (!(over > 0))
-            continue;
+        if (over <= 0)
+            continue; /* a NaN goes on into the sum */
         sum += over;
         if (r->dy) {
             distance_back(r, o->distance, 1, i, near, 1.0 / r->n);

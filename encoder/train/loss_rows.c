@@ -225,7 +225,7 @@ double loss_cosine(const loss_real *student, const loss_real *teacher, int n, in
         const loss_real *const s = student + (size_t)i * (size_t)dim;
         const loss_real *const t = teacher + (size_t)i * (size_t)dim;
         const double ss = sqrt(loss_dot(s, s, dim)), tt = sqrt(loss_dot(t, t, dim));
-        const bool some = ss > 1e-12 && tt > 1e-12; /* a zero row has no direction */
+        const bool some = !(ss <= 1e-12 || tt <= 1e-12); /* a zero row has no direction */
         const double c = some ? loss_dot(s, t, dim) / (ss * tt) : 0;
         sum += 1 - c;
         for (int k = 0; dstudent && k < dim; k++)

@@ -156,7 +156,7 @@ void adamw_release(struct adamw *a)
 double adamw_rate(const struct adamw *a, const struct param *p)
 {
     int layer = a->options.layers; /* poolers and heads: the full rate */
-    if (a->options.layer_decay == 1)
+    if (a->options.layer_decay == 0 || a->options.layer_decay == 1)
         return 1;
     if (strncmp(p->name, "embed.", 6) == 0)
         layer = -1;

@@ -15,8 +15,8 @@
 
 struct adamw_options {
     double lr, beta1, beta2, eps, weight_decay; /* 2e-5, .9, .999, 1e-8, .01 */
-    double
-        layer_decay; /* rate of layer l times this ^ (layers - l), embeddings as layer -1; 1: no */
+    double layer_decay; /* rate of layer l times this ^ (layers - l), embeddings as layer -1; 0 or
+                           1: no */
     int layers;
 };
 

@@ -19,6 +19,7 @@
 #include <string.h>
 
 enum {
+    DISTIL_TOKENS = 512,     /* the same where every token has words to compare */
     ROW_TOKENS = 4096,       /* of a run of the tape, for losses that are sums over rows */
     EMBEDDING_TOKENS = 65536 /* for losses over a whole batch: larger ones cache their gradients */
 };
@@ -366,8 +367,9 @@ static size_t tape_need(const struct run *r, int64_t tokens, int longest)
 {
     const bool masks = r->o->task == TASK_FILL_MASK || r->o->task == TASK_PRETRAINING;
     const int n_seq = (int)((tokens + longest - 1) / longest);
-    /* chance may hide more than its share */
-    const int n_pick = masks ? (int)((double)tokens * r->o->data.mask_probability * 1.3) + 8 : 0;
+    /* chance may hide more than its share; a teacher is asked about every token */
+    const double share = r->stepper.distiller ? 1 : r->o->data.mask_probability * 1.3;
+    const int n_pick = masks ? (int)((double)tokens * share) + 8 : 0;
     return stepper_bytes(&r->stepper, (int)tokens, n_seq, n_pick);
 }
 
@@ -384,7 +386,9 @@ static int settle_memory(struct run *r, struct err *err)
     const size_t fixed = adamw_bytes(learner_params(r->learner)) +
                          2 * (size_t)r->o->batch_size * (size_t)r->data.columns *
                              (size_t)learner_info(r->learner)->dim * sizeof(float);
-    int64_t tokens = embeddings ? EMBEDDING_TOKENS : ROW_TOKENS;
+    int64_t tokens = embeddings             ? EMBEDDING_TOKENS
+                     : r->stepper.distiller ? DISTIL_TOKENS
+                                            : ROW_TOKENS;
     if (tokens > most + most / 4) /* other epochs' batches are a little longer */
         tokens = most + most / 4;
     if (tokens < longest)
@@ -475,7 +479,11 @@ static int set_up_training(struct run *r, struct err *err)
         r->losses.margin = standard.margin;
     }
     r->losses.normalize = learner_info(r->learner)->normalize;
-    if (stepper_init(&r->stepper, r->learner, &r->data, r->pool, err) ||
+    const bool distils = o->teacher && o->task == TASK_FILL_MASK;
+    if (distils && distiller_open(&r->distiller, o->teacher, r->learner, r->pool, err))
+        return -1;
+    if (stepper_init(&r->stepper, r->learner, &r->data, r->pool, distils ? &r->distiller : NULL,
+                     err) ||
         scorer_init(&r->scorer, r->learner, r->pool, err))
         return -1;
     r->stepper.losses = r->scorer.losses = &r->losses;
@@ -550,6 +558,7 @@ void run_release(struct run *r)
     learner_close(r->learner);
     dataset_release(&r->data);
     dataset_release(&r->eval);
+    distiller_close(&r->distiller);
     free(r->teacher);
     free(r->resume);
     free(r->out);

@@ -11,6 +11,18 @@
  * --------------------------------------------------------------------------------
  */
 
+/* A model whose predictions of masked words, and whose states, another one learns to have
+ * (distil.c). */
+struct distiller {
+    struct learner *teacher;
+    struct tape tape;
+    struct learner_slots slots;
+    bool states; /* both have states of one width: they are compared too */
+};
+int distiller_open(struct distiller *d, const char *dir, const struct learner *student,
+                   struct pool *pool, struct err *err) WARN_UNUSED;
+void distiller_close(struct distiller *d);
+
 /* What a step needs beside the learner; made once a run. */
 struct stepper {
     struct learner *learner;
@@ -19,7 +31,8 @@ struct stepper {
     struct pool *pool;
     const struct dataset *data;
     const struct loss_options *losses;
-    const float *teacher; /* [n examples * columns, dim], or NULL */
+    const float *teacher;        /* [n examples * columns, dim], or NULL */
+    struct distiller *distiller; /* fill-mask; or NULL */
     uint64_t seed;
     int micro_tokens;    /* of one run of the tape */
     int micro_sequences; /* 0: any */
@@ -33,7 +46,7 @@ struct stepper {
     size_t peak_bytes;
 };
 int stepper_init(struct stepper *s, struct learner *l, const struct dataset *d, struct pool *pool,
-                 struct err *err) WARN_UNUSED;
+                 struct distiller *distiller, struct err *err) WARN_UNUSED;
 void stepper_release(struct stepper *s);
 
 /* Adds the gradient of the loss over batches [b0, b1) of the plan to the parameters' dx. The loss
@@ -42,6 +55,11 @@ void stepper_release(struct stepper *s);
  * the work is cut into runs of the tape. */
 int stepper_run(struct stepper *s, const struct plan *p, int64_t b0, int64_t b1, struct moment m,
                 int64_t step, double *loss, int64_t *n_tokens, struct err *err) WARN_UNUSED;
+
+/* The losses of the slice that has been run up, by student and teacher; divisor: masked tokens of
+ * the group. Writes the derivatives. */
+int distil_slice(struct stepper *s, const int *label, double divisor, double *loss,
+                 struct err *err) WARN_UNUSED;
 
 /* The largest number of tokens and of sequences that a batch of the plan has. */
 size_t stepper_bytes(const struct stepper *s, int n_tok, int n_seq, int n_pick);
@@ -159,6 +177,7 @@ struct run {
     struct learner *learner;
     struct loss_options losses;
     float *teacher;
+    struct distiller distiller;
     struct stepper stepper;
     struct scorer scorer;
     struct adamw adamw;

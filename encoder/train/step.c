@@ -21,12 +21,15 @@
 enum { MICRO_TOKENS = 4096 };
 
 int stepper_init(struct stepper *s, struct learner *l, const struct dataset *d, struct pool *pool,
-                 struct err *err)
+                 struct distiller *distiller, struct err *err)
 {
-    *s = (struct stepper){.learner = l, .data = d, .pool = pool, .micro_tokens = MICRO_TOKENS};
-    if (learner_tape(l, TAPE_TRAIN, pool, &s->tape, &s->slots, err))
-        return -1;
-    return 0;
+    *s = (struct stepper){.learner = l,
+                          .data = d,
+                          .pool = pool,
+                          .distiller = distiller,
+                          .micro_tokens = MICRO_TOKENS};
+    return distiller ? learner_tape_states(l, TAPE_TRAIN, pool, &s->tape, &s->slots, err)
+                     : learner_tape(l, TAPE_TRAIN, pool, &s->tape, &s->slots, err);
 }
 
 void stepper_release(struct stepper *s)
@@ -138,6 +141,8 @@ static int run_rows(struct stepper *s, const struct plan *p, int64_t b0, int64_t
     for (int64_t i = p->start[b0]; i < p->start[b1]; i++)
         packed_example(&s->packed, s->data, p->order[i], m, (uint64_t)(i - p->start[b0]));
     const double divisor = divisor_of(s->data, &s->packed);
+    if (s->distiller)
+        packed_pick_all(&s->packed);
     *loss = 0;
     if (divisor == 0 && s->data->task != TASK_PRETRAINING)
         return 0;
@@ -150,7 +155,14 @@ static int run_rows(struct stepper *s, const struct plan *p, int64_t b0, int64_t
         }
         if (forward(s, s0, s1, step, err))
             return -1;
-        *loss += loss_of_slice(s, s0, divisor);
+        if (s->distiller) {
+            double part;
+            if (distil_slice(s, s->packed.pick_label + s->slice.first_pick, divisor, &part, err))
+                return -1;
+            *loss += part;
+        } else {
+            *loss += loss_of_slice(s, s0, divisor);
+        }
         tape_backward(&s->tape);
     }
     return 0;

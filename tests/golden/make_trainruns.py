@@ -345,6 +345,42 @@ def holes():
     return run, loop(model, epoch_batches, lambda g: masked_loss(model, [w for b in g for w in b], tok)[1], run)
 
 
+def distillation():
+    """DistilBERT's three losses (distiller.py): KL of words over all tokens, masked words, cosine of states."""
+    model, tok = task_model("bert-fill-mask", hf.BertForMaskedLM)
+    teacher = hf.DistilBertForMaskedLM.from_pretrained(os.path.join(HEADS, "distilbert-fill-mask")).float().eval()
+    with open(os.path.join(OUT, "documents.txt"), encoding="utf-8") as f:
+        documents = f.read().strip().split("\n\n")
+    windows = []
+    for text in documents:
+        ids = tok(text, add_special_tokens=False)["input_ids"]
+        windows += [[tok.cls_token_id, *ids[k:k + 38], tok.sep_token_id] for k in range(0, len(ids), 38)]
+
+    def epoch_batches(epoch):
+        rows = []
+        for i, ids in enumerate(windows):
+            holed, labels = mask(ids, [1] + [0] * (len(ids) - 2) + [1], stream(42, MASK, epoch, i), tok)
+            rows.append({"input_ids": holed, "token_type_ids": [0] * len(ids), "labels": labels})
+        return batched(rows, 8)
+
+    def group(batches):
+        encoded = [w for b in batches for w in b]
+        x = inputs(encoded, tok)
+        real = x["attention_mask"] == 1
+        s = model(**x, output_hidden_states=True)
+        with torch.no_grad():
+            t = teacher(input_ids=x["input_ids"], attention_mask=x["attention_mask"], output_hidden_states=True)
+        kl = F.kl_div(F.log_softmax(s.logits[real] / 2, -1), F.softmax(t.logits[real] / 2, -1), reduction="batchmean") * 4
+        ce = F.cross_entropy(s.logits.flatten(0, 1), padded([e["labels"] for e in encoded], -100).flatten())
+        a, b = s.hidden_states[-1][real], t.hidden_states[-1][real]
+        cos = F.cosine_embedding_loss(a, b, torch.ones(len(a)))
+        return 5 * kl + 2 * ce + cos
+
+    run = {"name": "distillation", "task": "fill-mask", "base": "tests/golden/heads/bert-fill-mask", "data": "documents.txt",
+           "teacher": "tests/golden/heads/distilbert-fill-mask", "batch": 8, "steps": 24, "rate": 5e-4}
+    return run, loop(model, epoch_batches, group, run)
+
+
 def pretraining():
     model, tok = task_model("bert-pretraining", hf.BertForPreTraining)
     with open(os.path.join(OUT, "documents.txt"), encoding="utf-8") as f:
@@ -424,7 +460,7 @@ def main():
     torch.set_num_threads(1)
     os.makedirs(OUT, exist_ok=True)
     runs = [*sentences(), classes("classes", "classes.tsv", False), classes("pair-classes", "pair-classes.tsv", True),
-            words(), questions(), holes(), pretraining()]
+            words(), questions(), holes(), pretraining(), distillation()]
     run, result = classes("regression", "regression.tsv", False, regression_base(), True)
     run["base"] = "tests/golden/train/runs/regression-base"
     runs.append((run, result))

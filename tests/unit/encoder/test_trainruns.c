@@ -25,6 +25,9 @@ static void set_options(const json_value *run, const char *out, struct train_opt
     train_defaults(o, task);
     o->base = text_of(run, "base");
     o->out = out;
+    o->teacher = text_of(run, "teacher");
+    if (o->teacher && !*o->teacher)
+        o->teacher = NULL;
     o->max_steps = js_int(js_get(run, "steps"), 0);
     o->batch_size = (int)js_int(js_get(run, "batch"), 0);
     o->accumulation = (int)js_int(js_get(run, "accumulation"), 1);
@@ -93,7 +96,7 @@ static void test_runs(void **state)
     if (!all)
         fail_msg("%s", err.msg);
     const json_value *runs = js_get(all, "runs");
-    assert_true(js_count(runs) >= 15);
+    assert_true(js_count(runs) >= 16);
     for (size_t i = 0; i < js_count(runs); i++) {
         const json_value *run = js_at(runs, i);
         char dir[] = "/tmp/semsearch-test-XXXXXX";
