@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { CACHE_FORMAT = 1, CACHE_ALIGN = 64, BUF_BYTES = 1 << 16 };
@@ -266,22 +267,46 @@ int cachefile_of_map(struct map map, const char *name, struct cachefile *f, stru
     return -1;
 }
 
+static int map_descriptor(int fd, const char *path, struct map *map, struct err *err)
+{
+    struct stat st;
+    *map = (struct map){0};
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+        return err_kind_set(err, ERR_IO, "cannot read '%s': not a regular file", path);
+    if (st.st_size == 0)
+        return 0;
+    void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+    if (p == MAP_FAILED)
+        return err_errno(err, "cannot map '%s'", path);
+    *map = (struct map){p, (size_t)st.st_size};
+    return 0;
+}
+
 int cachefile_open(const char *path, struct cachefile *f, struct err *err)
 {
     struct map map;
     memset(f, 0, sizeof *f);
-    errno = 0;
-    if (map_open(&map, path, err)) {
-        if (errno == ENOENT && err)
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* never wait for a pipe */
+    if (fd < 0) {
+        const bool missing = errno == ENOENT;
+        err_errno(err, "cannot open '%s'", path);
+        if (missing && err)
             err->kind = ERR_NOT_FOUND;
         return -1;
     }
-    return cachefile_of_map(map, path, f, err);
+    if (map_descriptor(fd, path, &map, err) || cachefile_of_map(map, path, f, err)) {
+        close(fd);
+        return -1;
+    }
+    f->reader = fd + 1;
+    return 0;
 }
 
 void cachefile_close(struct cachefile *f)
 {
     map_close(&f->map);
+    if (f->reader)
+        close(f->reader - 1);
     memset(f, 0, sizeof *f);
 }
 

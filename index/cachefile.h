@@ -45,6 +45,7 @@ enum { CACHE_SECTIONS_MAX = 24 };
 
 struct cachefile {
     struct map map;
+    int reader; /* 1 + a descriptor of the file, for vectors.c; 0: none */
     struct cache_stamp stamp;
     int n_sections;
     struct cache_entry {

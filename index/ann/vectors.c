@@ -5,8 +5,10 @@
 #include "src/kernels/kernels.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct vectors_builder {
     int dim;
@@ -130,13 +132,33 @@ int vectors_open(const struct cachefile *f, int64_t n_rows, int dim, struct vect
             return err_kind_set(err, ERR_CORRUPT, "the vectors are not %lld in number",
                                 (long long)n_rows);
     v->longest = *longest;
+    v->reader = f->reader;
+    v->f16_at = (int64_t)((const unsigned char *)v->f16 - f->map.p);
     return 0;
+}
+
+/* Rows that stand alone are read from the file as long as this process has read few: mapping the
+ * page of one, with its neighbours and all that the kernel notes down about them, costs several
+ * times a read of 768 bytes. Whoever asks for many has the pages mapped sooner or later and finds
+ * them there for nothing. */
+enum { READ_ROWS_MAX = 4096 };
+static atomic_int rows_read;
+
+static bool read_row(const struct vectors *v, int64_t row, uint16_t *out)
+{
+    const size_t n = (size_t)v->dim * sizeof *out;
+    if (!v->reader || atomic_load_explicit(&rows_read, memory_order_relaxed) >= READ_ROWS_MAX)
+        return false;
+    atomic_fetch_add_explicit(&rows_read, 1, memory_order_relaxed);
+    return pread(v->reader - 1, out, n, v->f16_at + row * (int64_t)n) == (ssize_t)n;
 }
 
 float vectors_dot(const struct vectors *v, const float *query, int64_t row)
 {
     float out;
-    kern.dot_rows_f16(&out, query, v->f16 + row * v->dim, 1, (size_t)v->dim);
+    uint16_t own[VECTOR_DIM_MAX];
+    const uint16_t *x = read_row(v, row, own) ? own : v->f16 + row * v->dim;
+    kern.dot_rows_f16(&out, query, x, 1, (size_t)v->dim);
     return out;
 }
 
@@ -162,11 +184,12 @@ int64_t vectors_settle(const struct vectors *v, const struct quick_query *q, con
                        const struct hit *about, int64_t n, int64_t k, struct hit *out)
 {
     struct topk top = {.item = out, .k = k};
+    const int64_t enough = k + k / 16 + 32, most = enough < n ? enough : n;
     int64_t end = n < k ? n : k;
     if (end > 0) {
         const struct hit last = about[end - 1];
         const float floor = last.score * q->scale - doubt(v, q, last.row);
-        while (end < n && !(about[end].score * q->scale + doubt(v, q, about[end].row) < floor))
+        while (end < most && !(about[end].score * q->scale + doubt(v, q, about[end].row) < floor))
             end++;
     }
     for (int64_t i = 0; i < end; i++)

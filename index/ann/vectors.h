@@ -25,6 +25,8 @@ struct vectors {
     float longest; /* no row is longer than this */
     int64_t n;
     int dim;
+    int reader; /* 1 + a descriptor of the file they are in; 0: none */
+    int64_t f16_at;
 };
 
 /* Streaming writer: f16 goes to the section being written, the rest to scratch until the end. */
@@ -64,7 +66,7 @@ void quick_query_release(struct quick_query *q);
 
 /* The k best by their true score of n rows that are sorted by their estimate (divided by q->scale),
  * best first. Only the front is scored: as far as an estimate may have put a row behind the k-th
- * that belongs before it. Returns how many, out [k]. */
+ * that belongs before it, within reason. Returns how many, out [k]. */
 int64_t vectors_settle(const struct vectors *v, const struct quick_query *q, const float *query,
                        const struct hit *about, int64_t n, int64_t k, struct hit *out);
 

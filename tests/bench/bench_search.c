@@ -13,6 +13,9 @@
  *   bench_search index DIR [--rows N] [--docs FILE.npy] [--text DIR] [--ann KIND]
  *       fills a store in DIR with passages of 1000 bytes of the files below --text (made-up words
  *       without it or when they do not suffice) and builds the caches.
+ *   bench_search grow DIR --rows N [--docs FILE.npy] [--text DIR]
+ *       the same into an index that `semsearch index` made (DIR is its .semsearch), so that
+ *       `semsearch query` can be asked over as many passages as one likes.
  *   bench_search cold DIR [--times N]
  *       one question (200 by words, 200 by vector) in fresh processes: wall time from fork to exit,
  *       and its steps.
@@ -539,6 +542,50 @@ static struct answer_times ask(const char *dir)
     return t;
 }
 
+/* Passages up to `rows`, then the caches, in an open store. */
+static void fill(struct filling *f, const char *fingerprint, const char *text, const char *ann)
+{
+    struct err e = {0};
+    double t = clock_ms();
+    if (store_begin(f->s, &e))
+        die(&e);
+    if (text)
+        fill_from(f, text);
+    fill_with_words(f);
+    if (store_commit(f->s, &e))
+        die(&e);
+    printf("%lld passages stored in %.1f s\n", (long long)f->done, (clock_ms() - t) / 1000);
+    t = clock_ms();
+    if (snapshot_build(f->s, fingerprint, f->vectors.dim, ann, true, NULL, &e))
+        die(&e);
+    printf("caches (%s) built in %.1f s\n", ann, (clock_ms() - t) / 1000);
+}
+
+static void bench_grow(const char *dir, int64_t rows, const char *docs, const char *text,
+                       const char *ann)
+{
+    struct err e = {0};
+    struct filling f = {.rows = rows};
+    char *dim = NULL, *fingerprint = NULL;
+    struct store_counts now;
+    if (store_open(dir, STORE_WRITE, NULL, &f.s, &e) || store_meta_get(f.s, "dim", &dim, &e) ||
+        store_meta_get(f.s, "fingerprint", &fingerprint, &e) || store_counts(f.s, &now, &e))
+        die(&e);
+    f.vectors = docs ? load_npy(docs) : make_clusters(rows, dim ? atoi(dim) : DIM_DEFAULT);
+    if (!dim || !fingerprint || atoi(dim) != f.vectors.dim) {
+        err_set(&e, "'%s' has vectors of %s numbers", dir, dim ? dim : "no");
+        die(&e);
+    }
+    grow(&f.vectors, rows);
+    f.done = now.chunks;
+    fill(&f, fingerprint, text, ann);
+    store_close(f.s);
+    free(f.vectors.x);
+    free(dim);
+    free(fingerprint);
+    str_release(&f.text);
+}
+
 static void bench_index(const char *dir, int64_t rows, const char *docs, const char *text,
                         const char *ann)
 {
@@ -546,19 +593,9 @@ static void bench_index(const char *dir, int64_t rows, const char *docs, const c
     struct filling f = {.rows = rows};
     f.vectors = docs ? load_npy(docs) : make_clusters(rows, DIM_DEFAULT);
     grow(&f.vectors, rows);
-    double t = clock_ms();
-    if (store_open(dir, STORE_CREATE, NULL, &f.s, &e) || store_begin(f.s, &e))
+    if (store_open(dir, STORE_CREATE, NULL, &f.s, &e))
         die(&e);
-    if (text)
-        fill_from(&f, text);
-    fill_with_words(&f);
-    if (store_commit(f.s, &e))
-        die(&e);
-    printf("%lld passages stored in %.1f s\n", (long long)f.done, (clock_ms() - t) / 1000);
-    t = clock_ms();
-    if (snapshot_build(f.s, print, f.vectors.dim, ann, true, NULL, &e))
-        die(&e);
-    printf("caches (%s) built in %.1f s\n", ann, (clock_ms() - t) / 1000);
+    fill(&f, print, text, ann);
     write_query(dir, &f.vectors);
     store_close(f.s);
     free(f.vectors.x);
@@ -620,6 +657,9 @@ int main(int argc, char **argv)
     else if (strcmp(mode, "index") == 0 && argc > 2)
         bench_index(argv[2], rows, docs, option(argc, argv, "--text", NULL),
                     option(argc, argv, "--ann", "auto"));
+    else if (strcmp(mode, "grow") == 0 && argc > 2)
+        bench_grow(argv[2], rows, docs, option(argc, argv, "--text", NULL),
+                   option(argc, argv, "--ann", "auto"));
     else if (strcmp(mode, "cold") == 0 && argc > 2)
         bench_cold(argv[2], atoi(option(argc, argv, "--times", "50")));
     else if (strcmp(mode, "once") == 0 && argc > 2)
