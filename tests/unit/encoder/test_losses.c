@@ -400,6 +400,42 @@ static void extremes(void **state)
     assert_true(loss_cross_entropy(z, none, 2, 1, 0, NULL, NULL, NULL) == 0);
 }
 
+/* Divergence shows in the loss, whatever it is. */
+static void not_a_number(void **state)
+{
+    (void)state;
+    const loss_real bad[] = {NAN, INFINITY};
+    for (size_t k = 0; k < ARRAY_LEN(bad); k++)
+        for (int kind = LOSS_MNRL; kind <= LOSS_EMBEDDING_MSE; kind++)
+            for (int where = 0; where < 36; where += 5) {
+                loss_real x[36], dx[36], teacher[36] = {0};
+                struct loss_options o;
+                struct err err = {0};
+                double loss = 0;
+                fill(x, 36, 4);
+                x[where] = bad[k];
+                loss_defaults(&o, kind);
+                o.teacher = teacher;
+                const struct embedding_batch b = {.x = x,
+                                                  .dx = dx,
+                                                  .n = kind == LOSS_TRIPLET ? 4 : 6,
+                                                  .n_columns = kind == LOSS_TRIPLET ? 3 : 2,
+                                                  .dim = 3,
+                                                  .label = (const loss_real[]){0, 1, 0, 1, 0, 1}};
+                assert_int_equal(loss_embeddings(&b, &o, &loss, &err), 0);
+                if (isfinite(loss))
+                    fail_msg("%s: %g hides in %g", loss_name(kind), (double)bad[k], loss);
+            }
+    loss_real z[4] = {1, NAN, 0, 2};
+    const loss_real y[4] = {1, 1, 1, 1};
+    assert_true(isnan(loss_cross_entropy(z, (const int[]){0}, 1, 4, 0, NULL, NULL, NULL)));
+    assert_true(isnan(loss_mse(z, y, 4, 0, NULL)));
+    assert_true(
+        isnan(loss_span(z, (const int[]){0, 2}, 1, (const int[]){0}, (const int[]){1}, 0, NULL)));
+    assert_true(isnan(loss_kl(z, y, 1, 4, 2, 0, NULL)));
+    assert_true(isnan(loss_cosine(z, y, 1, 4, 0, NULL)));
+}
+
 /* A vocabulary goes through in chunks; in place and aside give the same. */
 static void wide_rows(void **state)
 {
@@ -485,6 +521,7 @@ int main(void)
         cmocka_unit_test(extremes),
         cmocka_unit_test(wide_rows),
         cmocka_unit_test(threads),
+        cmocka_unit_test(not_a_number),
         cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
