@@ -287,6 +287,57 @@ static void keeps_a_delta_beside_a_large_base(void **state)
     free(delta);
 }
 
+/* The part of the ten nearest that the default search finds. */
+static double recall_now(struct store *s)
+{
+    enum { QUERIES = 60, K = 10 };
+    struct snapshot *shot = open_shot(s);
+    int found = 0;
+    for (int q = 0; q < QUERIES; q++) {
+        float x[DIM];
+        uint16_t h[DIM];
+        struct hit a[K], b[K];
+        vector_of(q * 5, 99, q, h);
+        kern.f16_to_f32(x, h, DIM);
+        assert_int_equal(snapshot_nearest(shot, x, K, NULL, false, a), K);
+        assert_int_equal(snapshot_nearest(shot, x, K, NULL, true, b), K);
+        for (int i = 0; i < K; i++) {
+            assert_true(snapshot_live(shot, a[i].row));
+            found += a[i].score >= b[K - 1].score;
+        }
+    }
+    snapshot_close(shot);
+    return (double)found / (QUERIES * K);
+}
+
+/* A third of the documents go or change, a tenth at a time: what stands beside the graph is
+ * scanned, what left it is masked, and when that is too much the graph is made anew. */
+static void keeps_recall_through_churn(void **state)
+{
+    struct ground *g = *state;
+    OK(store_begin(g->s, &err));
+    for (int i = 0; i < 400; i++)
+        put(g->s, i, 0, 9);
+    OK(store_commit(g->s, &err));
+    build(g->s, "hnsw", false);
+    assert_true(recall_now(g->s) >= 0.98);
+    for (int round = 0; round < 3; round++) {
+        OK(store_begin(g->s, &err));
+        for (int i = round * 40; i < (round + 1) * 40; i++)
+            if (i % 2)
+                delete_doc(g->s, i);
+            else
+                put(g->s, i, round + 1, 9);
+        OK(store_commit(g->s, &err));
+        const double before = recall_now(g->s);
+        build(g->s, "hnsw", false);
+        const double after = recall_now(g->s);
+        if (before < 0.98 || after < 0.98)
+            fail_msg("round %d: recall %.4f, %.4f after the build", round, before, after);
+        assert_int_equal(verify(g->s), 0);
+    }
+}
+
 static void builds_and_drops_a_graph(void **state)
 {
     struct ground *g = *state;
@@ -585,6 +636,7 @@ int main(void)
         T(works_without_caches),
         T(follows_the_store),
         T(keeps_a_delta_beside_a_large_base),
+        T(keeps_recall_through_churn),
         T(builds_and_drops_a_graph),
         T(filters_reach_every_part),
         T(another_model_is_not_mixed),
