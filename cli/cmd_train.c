@@ -245,7 +245,6 @@ static void typed(const struct args *a, struct str *out)
 
 struct show {
     struct bar bar;
-    bool quiet;
 };
 
 static void left_text(double seconds, char out[24])
@@ -388,7 +387,7 @@ static void tell_beginning(const struct train_report *r, const struct train_opti
     if (r->new_head && o->base)
         note("a new head was made for the labels of the data");
     if (r->rows_moved)
-        note("rows that met their own text in a batch went to a later one: %lld times",
+        note("%lld times a row met its own text in a batch and went to a later one",
              (long long)r->rows_moved);
     if (!o->n_eval_files && o->task == TASK_SENTENCE_SIMILARITY)
         note("without --eval-data nothing says whether the new model is better");
@@ -400,7 +399,7 @@ static void tell_beginning(const struct train_report *r, const struct train_opti
 static int run(const struct args *a, struct train_options *o, struct err *err)
 {
     struct train_report r;
-    struct show show = {.quiet = a->quiet};
+    struct show show;
     bar_init(&show.bar, a);
     const struct train_sink sink = {
         .step = show_step, .phase = show_phase, .note = show_note, .ctx = &show};
@@ -421,7 +420,7 @@ static int run(const struct args *a, struct train_options *o, struct err *err)
         struct str out = {0};
         if (a->json || a->jsonl)
             report_json(o, &r, out_dir, &out);
-        else if (!a->quiet)
+        else
             report_text(&r, out_dir, &out);
         out_str(&out);
     }
@@ -460,7 +459,7 @@ static int train_words(const struct args *a, struct err *err)
         jw_kstring(&w, "out", span_of(t->out));
         jw_kint(&w, "vocab", tokenizer_vocab_size(made));
         json_finish(&w);
-    } else if (!a->quiet) {
+    } else {
         str_printf(&out, "%d tokens in %s\n", tokenizer_vocab_size(made), t->out);
     }
     out_str(&out);

@@ -59,7 +59,7 @@ Training: what is refused, before anything is written.
 
 A run, and what it leaves.
 
-  $ semsearch train sentence-similarity --data triples.tsv --out y --epochs 2 --batch-size 8 --learning-rate 1e-3 --save-steps 5 -q
+  $ semsearch train sentence-similarity --data triples.tsv --out y --epochs 2 --batch-size 8 --learning-rate 1e-3 --save-steps 5 -q > /dev/null
   $ ls y
   1_Pooling
   2_Normalize
@@ -88,7 +88,7 @@ A run, and what it leaves.
 Going on after a kill gives the very same weights; a bad row may be left out.
 
   $ cp -r y z && rm -r z/checkpoint-15 z/model.safetensors && printf '{"step":11' >> z/metrics.jsonl
-  $ semsearch train sentence-similarity --data triples.tsv --epochs 2 --batch-size 8 --learning-rate 1e-3 --save-steps 5 -q --resume z
+  $ semsearch train sentence-similarity --data triples.tsv --epochs 2 --batch-size 8 --learning-rate 1e-3 --save-steps 5 -q --resume z > /dev/null
   $ cmp y/model.safetensors z/model.safetensors && wc -l < z/metrics.jsonl
   16
   $ semsearch train sentence-similarity --resume z 2>&1 | cut -c 1-80
@@ -123,7 +123,7 @@ Held-out rows: before and after, and a verdict; rows that were trained on are na
 
 Every task.
 
-  $ run() { t=$1; shift; semsearch train "$t" --out "$t" --max-steps 2 --batch-size 4 -q "$@" && grep -A1 architectures "$t/config.json" | tail -n 1; }
+  $ run() { t=$1; shift; semsearch train "$t" --out "$t" --max-steps 2 --batch-size 4 -q "$@" > /dev/null && grep -A1 architectures "$t/config.json" | tail -n 1; }
   $ run text-classification --data classes.tsv --base "$H/bert-text-classification"
       "BertForSequenceClassification"
   $ run token-classification --data words.conll --base "$H/bert-token-classification"

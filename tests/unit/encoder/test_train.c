@@ -253,6 +253,48 @@ static void test_limit_and_leftovers(void **state)
     free(own);
 }
 
+/* A rate that ruins the model: the best evaluation is an early one, its weights come out, and
+ * waiting has an end. */
+static void test_best(void **state)
+{
+    (void)state;
+    static const char *const held[] = {RUNS "/scored.tsv"};
+    struct train_options o;
+    struct train_report report;
+    struct err err = {0};
+    char *out = path_join(dir, "best");
+    options_for(&o, out);
+    o.data.file = held;
+    o.eval_file = held;
+    o.n_eval_files = 1;
+    o.adamw.lr = .05;
+    o.epochs = 40;
+    o.eval_steps = 2;
+    o.load_best = true;
+    o.early_stopping = 4;
+    o.save_steps = 3;
+    o.save_total_limit = 1;
+    if (train_run(&o, NULL, &report, &err))
+        fail_msg("%s", err.msg);
+    assert_true(report.early);
+    assert_true(report.best_step > 0 && report.best_step + 8 == report.steps);
+    char *best = xasprintf("%s/checkpoint-%d", out, (int)report.best_step);
+    same_file(out, best, "model.safetensors");
+    struct data_options d;
+    struct evaluation e;
+    data_defaults(&d);
+    d.file = held;
+    d.n_files = 1;
+    if (train_evaluate(out, TASK_SENTENCE_SIMILARITY, &d, NULL, 1, NULL, &e, &err))
+        fail_msg("%s", err.msg);
+    assert_true(fabs(evaluation_main(&e) - evaluation_main(&report.after)) < 1e-6);
+    assert_int_equal(report.shared_rows, 60);
+    evaluation_release(&e);
+    train_report_release(&report);
+    free(best);
+    free(out);
+}
+
 /* ---- what stops a run ---------------------------------------------------------------------------
  */
 
@@ -397,6 +439,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_cached_gradients),
                                        cmocka_unit_test(test_resume),
                                        cmocka_unit_test(test_limit_and_leftovers),
+                                       cmocka_unit_test(test_best),
                                        cmocka_unit_test(test_refusals),
                                        cmocka_unit_test(test_entities),
                                        cmocka_unit_test(test_answers),
