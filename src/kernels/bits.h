@@ -68,6 +68,65 @@ V_INLINE vf u_below(vu a, uint32_t limit, vf yes, vf no)
     return _mm256_blendv_ps(no, yes, _mm256_castsi256_ps(less));
 }
 
+#elif VW == 4
+
+typedef uint32x4_t vu;
+
+V_INLINE vu u_set1(uint32_t x)
+{
+    return vdupq_n_u32(x);
+}
+V_INLINE vu u_count(uint32_t from)
+{
+    static const uint32_t index[4] = {0, 1, 2, 3};
+    return vaddq_u32(vld1q_u32(index), vdupq_n_u32(from));
+}
+V_INLINE vu u_xor3(vu a, vu b, vu c)
+{
+    return veorq_u32(veorq_u32(a, b), c);
+}
+V_INLINE void u_multiply(vu a, uint32_t c, vu *high, vu *low)
+{
+    const uint64x2_t first = vmull_n_u32(vget_low_u32(a), c);
+    const uint64x2_t second = vmull_n_u32(vget_high_u32(a), c);
+    *low = vuzp1q_u32(vreinterpretq_u32_u64(first), vreinterpretq_u32_u64(second));
+    *high = vuzp2q_u32(vreinterpretq_u32_u64(first), vreinterpretq_u32_u64(second));
+}
+V_INLINE vf u_below(vu a, uint32_t limit, vf yes, vf no)
+{
+    return vbslq_f32(vcltq_u32(a, u_set1(limit)), yes, no);
+}
+
+#elif VW == 4
+
+typedef uint32x4_t vu;
+
+V_INLINE vu u_set1(uint32_t x)
+{
+    return vdupq_n_u32(x);
+}
+V_INLINE vu u_count(uint32_t from)
+{
+    static const uint32_t lane[4] = {0, 1, 2, 3};
+    return vaddq_u32(u_set1(from), vld1q_u32(lane));
+}
+V_INLINE vu u_xor3(vu a, vu b, vu c)
+{
+    return veorq_u32(veorq_u32(a, b), c);
+}
+V_INLINE void u_multiply(vu a, uint32_t c, vu *high, vu *low)
+{
+    const uint32x2_t by = vdup_n_u32(c);
+    const uint32x4_t lo = vreinterpretq_u32_u64(vmull_u32(vget_low_u32(a), by));
+    const uint32x4_t hi = vreinterpretq_u32_u64(vmull_u32(vget_high_u32(a), by));
+    *low = vuzp1q_u32(lo, hi);
+    *high = vuzp2q_u32(lo, hi);
+}
+V_INLINE vf u_below(vu a, uint32_t limit, vf yes, vf no)
+{
+    return vbslq_f32(vcltq_u32(a, u_set1(limit)), yes, no);
+}
+
 #else
 
 typedef uint32_t vu;

@@ -13,6 +13,10 @@
 #ifdef KERNELS_X86
 #include <cpuid.h>
 #endif
+#ifdef KERNELS_ARM
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 
 struct kernels kern;
 
@@ -61,6 +65,23 @@ static const struct level levels[] = {
     {&kernels_avx512, have_avx512},
     {&kernels_avxvnni, have_avxvnni},
     {&kernels_avx2, have_avx2},
+    {&kernels_scalar, always},
+};
+#elif defined(KERNELS_ARM)
+static bool have_dot(void)
+{
+    return getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
+}
+
+static bool have_dot_and_bf16(void)
+{
+    return have_dot() && getauxval(AT_HWCAP) & HWCAP_ASIMDHP && getauxval(AT_HWCAP2) & HWCAP2_BF16;
+}
+
+static const struct level levels[] = {
+    {&kernels_neon_bf16, have_dot_and_bf16},
+    {&kernels_neon_dot, have_dot},
+    {&kernels_neon, always},
     {&kernels_scalar, always},
 };
 #else

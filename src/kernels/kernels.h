@@ -8,8 +8,8 @@
  *  - no -ffast-math; FMA contraction is allowed here and nowhere else;
  *  - the scalar level is the reference twin that tests compare with;
  *  - pointers need no alignment unless said; `ld*` are row strides in elements.
- * SEMSEARCH_ISA=scalar|avx2|avxvnni|avx512|avx512vnni|avx512bf16|neon forces a level (one that this
- * CPU lacks is an error of kernels_init).
+ * SEMSEARCH_ISA=scalar|avx2|avxvnni|avx512|avx512vnni|avx512bf16|neon|neondot|neonbf16 forces a
+ * level (one that this CPU lacks is an error of kernels_init).
  */
 #ifndef SEMSEARCH_KERNELS_KERNELS_H
 #define SEMSEARCH_KERNELS_KERNELS_H
