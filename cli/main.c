@@ -119,11 +119,25 @@ static void guard_streams(void)
             return;
 }
 
+/* A file that was mapped (weights, our caches, training data) has lost bytes: another program
+ * cut it short in place. The bytes cannot be had any more, so this ends the program, but says why.
+ * An index takes no harm from an end at any moment. */
+static void on_lost_bytes(int sig)
+{
+    static const char text[] = "semsearch: a file that was in use (a model, a cache, data) was cut "
+                               "short by another program\n"
+                               "  run it again\n";
+    (void)sig;
+    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    _exit(EXIT_BAD);
+}
+
 int main(int argc, char **argv)
 {
     struct err err = {0};
     guard_streams();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGBUS, on_lost_bytes);
     stop_install();
     int code = run(argc, argv, &err);
     if (code < 0) {

@@ -14,7 +14,9 @@
 #include <stdio.h>
 
 /* A read-only mapping of a whole file; {NULL, 0} for an empty file. Release with map_close (safe on
- * a zeroed map). */
+ * a zeroed map). Where another program cuts the file short meanwhile, the next access to what is
+ * lost is SIGBUS, which ends us with a message (cli/main.c): for models, training data and our own
+ * caches, which are only ever replaced by rename. Documents, which change at any time, are read. */
 struct map {
     const unsigned char *p;
     size_t n;

@@ -48,7 +48,7 @@ class Child:
         if name == "semsearch":
             command = [a.bench, folder, precision, "--serve"]
         else:
-            cache = os.path.join(a.cache, os.path.basename(os.path.normpath(folder)))
+            cache = os.path.join(a.cache, "for-" + os.path.basename(os.path.normpath(folder)))
             os.makedirs(cache, exist_ok=True)
             command = [sys.executable, os.path.join(HERE, "engine.py"), name, precision, folder, cache,
                        str(a.threads)] + ([texts] if texts else [])
@@ -221,7 +221,7 @@ def main():
         keep = a.only.split(",")
         PEERS[:] = [k for k in PEERS if k[0] in keep]
         WHOLE[:] = [k for k in WHOLE if k[0] in keep]
-    sources = [some_texts(s, a, 48 if a.quick else 128) for s in a.texts]
+    sources = [some_texts(s, a, 32 if a.quick else 128) for s in a.texts]
     calibration = sources[0][1] if sources else None
     cases = [int(c) for c in a.cases.split(",") if c]
     rows, info = uniform("MiniLM-L6", a.model, cases, "small", a, calibration, rounds) if cases else ([], {})
