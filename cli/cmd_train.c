@@ -262,14 +262,14 @@ static void show_step(void *ctx, const struct train_step *s)
     const double now = clock_ms();
     if (!w->bar.on || (now - w->bar.drawn_ms < 100 && s->step != s->total))
         return;
-    enum { WIDTH = 20 };
+    enum { WIDTH = 10 }; /* what matters less stands where a narrow terminal cuts */
     const int full = (int)(WIDTH * s->step / s->total);
     char left[24], line[256];
     left_text(s->seconds_left, left);
     snprintf(line, sizeof line,
-             "step %lld/%lld [%.*s%.*s] loss %.4f, lr %.2e, %.0f tokens/s, %s left",
-             (long long)s->step, (long long)s->total, full, "####################", WIDTH - full,
-             "....................", s->loss, s->lr, s->tokens_per_s, left);
+             "step %lld/%lld [%.*s%.*s] %s left, loss %.4f, lr %.1e, %.0f tokens/s",
+             (long long)s->step, (long long)s->total, full, "##########", WIDTH - full,
+             "..........", left, s->loss, s->lr, s->tokens_per_s);
     bar_line(&w->bar, line);
 }
 

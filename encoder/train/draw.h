@@ -40,7 +40,7 @@ static inline double draw_unit(uint64_t stream, uint64_t i)
 /* In [0, n), n >= 1; the bias of taking the high part is below n / 2^64. */
 static inline uint64_t draw_below(uint64_t stream, uint64_t i, uint64_t n)
 {
-    return (uint64_t)(((unsigned __int128)draw_bits(stream, i) * n) >> 64);
+    return (uint64_t)((__extension__(unsigned __int128) draw_bits(stream, i) * n) >> 64);
 }
 
 /* What streams are for. */

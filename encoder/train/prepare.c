@@ -23,7 +23,8 @@ enum {
     ROW_TOKENS = 4096,       /* of a run of the tape, for losses that are sums over rows */
     EMBEDDING_TOKENS = 65536 /* for losses over a whole batch: larger ones cache their gradients */
 };
-#define MEMORY_SHARE 0.6 /* of what is available that activations may take */
+#define RESERVE      ((size_t)32 << 20) /* for all that is not counted one by one */
+#define MEMORY_SHARE 0.6                /* of what is available that activations may take */
 
 void train_defaults(struct train_options *o, enum train_task task)
 {
@@ -238,10 +239,21 @@ int run_open_learner(struct run *r, const char *dir, struct err *err)
     return learner_random(o->config_file, o->tokenizer_dir, &lo, &r->learner, err);
 }
 
+/* Without unanswerable questions a model never learns to give no answer. */
+static bool always_answers(const struct dataset *d)
+{
+    for (size_t i = 0; i < d->n_items; i++)
+        if (d->question[i].n_answers == 0)
+            return false;
+    return true;
+}
+
 /* Classes by the model's order, which is the base's when its head was kept. */
 static int settle_labels(struct run *r, struct err *err)
 {
     int n;
+    if (r->o->task == TASK_QUESTION_ANSWERING)
+        learner_set_always_answers(r->learner, always_answers(&r->data));
     const char *const *label = learner_labels(r->learner, &n);
     if (r->data.regression ||
         (r->o->task != TASK_TEXT_CLASSIFICATION && r->o->task != TASK_TOKEN_CLASSIFICATION))
@@ -383,7 +395,7 @@ static int settle_memory(struct run *r, struct err *err)
     const size_t available = memory_available();
     const size_t budget =
         available == SIZE_MAX ? SIZE_MAX : (size_t)((double)available * MEMORY_SHARE);
-    const size_t fixed = adamw_bytes(learner_params(r->learner)) +
+    const size_t fixed = RESERVE + adamw_bytes(learner_params(r->learner)) +
                          2 * (size_t)r->o->batch_size * (size_t)r->data.columns *
                              (size_t)learner_info(r->learner)->dim * sizeof(float);
     int64_t tokens = embeddings             ? EMBEDDING_TOKENS
