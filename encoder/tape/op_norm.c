@@ -82,8 +82,8 @@ static void norm_backward(struct tape *t, struct op *o, const struct batch *b)
 
 static size_t norm_shared(const struct op *o, const struct batch *b)
 {
-    const int rows = b->n_tok > b->n_pick ? b->n_tok : b->n_pick;
-    return (size_t)((rows + NORM_ROWS - 1) / NORM_ROWS) * 2 * (size_t)o->depth;
+    const size_t rows = (size_t)(b->n_tok > b->n_pick ? b->n_tok : b->n_pick);
+    return (rows + NORM_ROWS - 1) / NORM_ROWS * 2 * (size_t)o->depth;
 }
 
 const struct op_kind op_norm = {.name = "norm",

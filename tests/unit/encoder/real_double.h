@@ -149,6 +149,11 @@ V_INLINE vf v_gelu_slope(vf x)
 {
     return normal_cdf(x) + x * normal_density(x);
 }
+V_INLINE vf v_silu_slope(vf x)
+{
+    const double s = v_sigmoid(x);
+    return s + x * s * (1 - s);
+}
 V_INLINE vf gelu_tanh_inner(vf x)
 {
     return sqrt(2 / M_PI) * (x + 0.044715 * x * x * x);
