@@ -242,7 +242,7 @@ const struct option_row options[] = {
     {"top", 0, ARG_COUNT, "N", "predict", AT(top), "fill-mask: words for each mask (default 5)"},
     {"max-answer-length", 0, ARG_COUNT, "N", "predict", AT(max_answer_length),
      "question-answering: at most N tokens (default 30)"},
-    {"null-threshold", 0, ARG_REAL, "X", "predict", AT(null_threshold),
+    {"null-threshold", 0, ARG_SIGNED, "X", "predict", AT(null_threshold),
      "question-answering: no answer when null_score - score is above X (default 0)"},
 
     {"index", 0, ARG_TEXT, "DIR", "*", AT(index),
@@ -538,8 +538,9 @@ static int set_real(const struct option_row *o, const char *value, double *out, 
 {
     char *end;
     const double v = strtod(value, &end);
-    if (end == value || *end || !(v >= 0 && v < 1e12))
-        return bad_value(o, value, "a number that is not negative", err);
+    const bool negative = o->type == ARG_SIGNED;
+    if (end == value || *end || !(v >= (negative ? -1e12 : 0) && v < 1e12))
+        return bad_value(o, value, negative ? "a number" : "a number that is not negative", err);
     if (strcmp(o->name, "min-score") == 0 && v > 1)
         return bad_value(o, value, "a number from 0 to 1", err);
     *out = v;
@@ -586,6 +587,7 @@ static int set_value(const struct option_row *o, const char *value, struct args 
     case ARG_SIZE:
         return parse_size(value, field, err);
     case ARG_REAL:
+    case ARG_SIGNED:
         return set_real(o, value, field, err);
     case ARG_LIST: {
         struct arg_list *list = field;

@@ -12,7 +12,8 @@ enum arg_type {
     ARG_COUNT,
     ARG_WHOLE,
     ARG_SIZE,
-    ARG_REAL,
+    ARG_REAL,   /* not negative */
+    ARG_SIGNED, /* a real number of either sign */
     ARG_LIST
 };
 

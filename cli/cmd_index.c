@@ -5,6 +5,7 @@
 #include "cli/output.h"
 #include "cli/parts.h"
 #include "cli/place.h"
+#include "cli/reembed.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/stop.h"
@@ -328,6 +329,8 @@ static int run_target(const struct args *a, const struct target *t, struct err *
     } else if (t->exists) {
         rc = store_open(t->place.index_dir, STORE_READ, NULL, &s, err);
     }
+    if (rc == 0 && a->reembed && t->exists)
+        rc = reembed_say(s, &e, err);
     if (rc == 0)
         rc = index_target(a, t, &e, s, &bar, err);
     store_close(s);

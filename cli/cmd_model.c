@@ -55,8 +55,13 @@ static void info_text(const char *name, const struct model_info *m, const struct
         printable(out, span_of(m->prompt[i].text), false);
         str_puts(out, "\"\n");
     }
-    str_printf(out, "task        %s\nparameters  %lld\nfingerprint %s\n",
-               m->task ? m->task : "none", (long long)m->parameters, m->fingerprint);
+    str_printf(out, "task        %s\n", m->task ? m->task : "none");
+    for (size_t i = 0; i < m->n_labels; i++) {
+        str_puts(out, i ? ", " : "labels      ");
+        printable(out, span_of(m->label[i]), false);
+    }
+    str_printf(out, "%sparameters  %lld\nfingerprint %s\n", m->n_labels ? "\n" : "",
+               (long long)m->parameters, m->fingerprint);
     precision_text(fit, out);
 }
 

@@ -187,13 +187,14 @@ static int put_file(const char *dir, const char *name, struct str *text, struct 
 
 static int put_config(const struct learner *l, const char *dir, struct err *err)
 {
-    enum { CLASS, LABELS, IDS, PROBLEM, DTYPE };
+    enum { CLASS, LABELS, IDS, PROBLEM, DTYPE, ALWAYS };
     const struct model *m = &l->model;
     struct edit edit[] = {[CLASS] = {.key = "architectures"},
                           [LABELS] = {.key = "id2label"},
                           [IDS] = {.key = "label2id"},
                           [PROBLEM] = {.key = "problem_type"},
                           [DTYPE] = {.key = "torch_dtype"},
+                          [ALWAYS] = {.key = "always_answers"},
                           {.key = "dtype"},
                           {.key = "num_labels"},
                           {.key = "auto_map"},
@@ -205,6 +206,8 @@ static int put_config(const struct learner *l, const char *dir, struct err *err)
     str_printf(&edit[CLASS].value, "[\n    \"%s%s\"\n  ]", m->config.family->class,
                head_class_ending(m->head));
     str_puts(&edit[DTYPE].value, "\"float32\"");
+    if (m->head == HEAD_SPAN && m->config.always_answers)
+        str_puts(&edit[ALWAYS].value, "true");
     if (head_has_labels(m->head)) {
         for (int pass = LABELS; pass <= IDS; pass++) {
             struct str *out = &edit[pass].value;

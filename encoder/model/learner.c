@@ -277,13 +277,12 @@ static int prepare(struct learner *l, const struct learner_options *o, bool keep
     l->bf16 = o->bf16;
     if (!c->sentence_encoder)
         c->normalise = true;
+    if (set_dropout(c, o->dropout, err) || settle_labels(l, o, keep, err))
+        return -1;
     c->has_head = o->head != HEAD_SENTENCE;
     c->head = o->head;
     c->task = head_task(o->head);
-    if (set_dropout(c, o->dropout, err) || settle_labels(l, o, keep, err) || declare(l, err) ||
-        allocate(l, err))
-        return -1;
-    return 0;
+    return declare(l, err) || allocate(l, err) ? -1 : 0;
 }
 
 static int finish(struct learner *l, const struct learner_options *o, struct err *err)
@@ -406,6 +405,11 @@ struct params *learner_params(struct learner *l)
 const char *learner_file_name(const struct learner *l, int param)
 {
     return l->file_name[param];
+}
+
+void learner_set_always_answers(struct learner *l, bool always)
+{
+    l->model.config.always_answers = always;
 }
 
 size_t learner_bytes(const struct learner *l)

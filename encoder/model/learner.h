@@ -68,6 +68,10 @@ void learner_refresh(struct learner *l, struct pool *pool);
  * by itself: the caller gives a temporary folder and renames it. max_tokens > 0: a new window. */
 int learner_save(struct learner *l, const char *dir, int max_tokens, struct err *err) WARN_UNUSED;
 
+/* Of HEAD_SPAN: the data had no question without an answer, so `predict` is to answer always. Saved
+ * as "always_answers" in config.json, where transformers ignores it. */
+void learner_set_always_answers(struct learner *l, bool always);
+
 /* Bytes of masters and gradients. */
 size_t learner_bytes(const struct learner *l);
 
