@@ -14,7 +14,7 @@
 #include <stdatomic.h>
 
 enum {
-    RUN_TOKENS = 256,    /* a batch is closed before it passes this; a longer text is a batch */
+    RUN_TOKENS = 128,    /* a batch is closed before it passes this; a longer text is a batch */
     RUN_SPLIT = 64,      /* fewer tokens a worker are one batch, split over the workers */
     RUN_SEQUENCES = 4096 /* at most so many a run */
 };
