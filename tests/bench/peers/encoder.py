@@ -43,7 +43,7 @@ class Child:
     """One engine, ours or a peer's; `gone` says why it is not there."""
 
     def __init__(self, name, precision, a, folder, texts):
-        self.name, self.precision, self.gone, self.version = name, precision, None, ""
+        self.name, self.precision, self.gone, self.version, self.info = name, precision, None, "", {}
         env = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
         if name == "semsearch":
             command = [a.bench, folder, precision, "--serve"]
@@ -66,7 +66,8 @@ class Child:
         if line:
             return json.loads(line)
         with open(self.log, encoding="utf-8") as f:
-            self.gone = (f.read().strip().splitlines() or ["ended"])[-1][:200]
+            last = (f.read().strip().splitlines() or [""])[-1][:200]
+        self.gone = f"ended with status {self.process.wait()}; {last}"
         return None
 
     def ask(self, request, threads):
@@ -77,19 +78,25 @@ class Child:
             words = {"ids": ("ids", q.get("tokens"), q.get("texts"), threads, q["seconds"]),
                      "one": ("one", q.get("tokens"), threads, q["seconds"]),
                      "file": ("file", q.get("path"), threads, q["seconds"])}[q["do"]]
-            self.process.stdin.write("\t".join(map(str, words)) + "\n")
-        else:
-            self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
+            return self.exchange("\t".join(map(str, words)))
+        return self.exchange(json.dumps(request))
+
+    def exchange(self, line):
+        try:
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # hear() finds out why
         return self.hear()
 
     def roof(self, threads):
-        self.process.stdin.write(f"roof\t{threads}\n")
-        self.process.stdin.flush()
-        return (self.hear() or {"roof": 0})["roof"]
+        return 0 if self.gone else (self.exchange(f"roof\t{threads}") or {"roof": 0})["roof"]
 
     def close(self):
-        self.process.stdin.close()
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
         self.process.wait()
 
 
@@ -98,18 +105,16 @@ def measure(label, case, request, engines, children, a, rounds, work):
     rows = {}
     for key in engines:
         c = children[key]
-        first = c.ask(dict(request, seconds=0), a.threads)  # settles on a setting
+        c.ask(dict(request, seconds=0), a.threads)  # settles on a setting
         rows[key] = {"model": label, "case": case, "do": request["do"], "engine": c.name, "precision": c.precision,
                      "threads": a.threads, "version": c.version, "texts_s": [], "tokens_s": [], "ms": [], "roof": []}
-        if first is None:
-            rows[key]["missing"] = c.gone
     for r in range(rounds):
         for i in range(len(engines)):
             key = engines[(i + r) % len(engines)]
             probe = children[("semsearch", key[1])]
-            before = 0 if probe.gone else probe.roof(a.threads)
+            before = probe.roof(a.threads)
             f = children[key].ask(request, a.threads)
-            after = 0 if probe.gone else probe.roof(a.threads)
+            after = probe.roof(a.threads)
             if f:
                 row = rows[key]
                 for name in ("texts_s", "tokens_s", "ms"):
@@ -118,7 +123,8 @@ def measure(label, case, request, engines, children, a, rounds, work):
                 row["setting"] = f.get("setting", "")
     best = {}
     for row in rows.values():
-        if "missing" in row:
+        if not row["texts_s"]:
+            row["missing"] = children[(row["engine"], row["precision"])].gone
             continue
         for name in ("texts_s", "tokens_s", "ms"):
             row["median_" + name] = median(row[name])
@@ -154,6 +160,8 @@ def uniform(label, folder, cases, size, a, texts, rounds):
     children = start(OURS + PEERS, a, folder, texts)
     rows = []
     info = children[OURS[0]].info
+    if not info:
+        sys.exit(f"bench_encoder: {children[OURS[0]].gone}")
     work = dict(zip((16, 128, 256), info["work"]))
     for tokens in cases:
         request = {"do": "ids", "tokens": tokens,
