@@ -60,9 +60,7 @@ struct packed_i8 {
 };
 
 /* C = act(A W^T + bias) + residual with A from rows_to_bf16, everything else as in gemm_f32: sums,
- * bias, residual and the result are fp32. With `out` the result goes there instead of C, rounded
- * to bf16 in rows as rows_to_bf16 writes them (padding included, by the call with n1 == n_out), as
- * the A of a next product. */
+ * bias, residual and the result are fp32. */
 struct gemm_bf16 {
     const uint16_t *a;
     int lda, m;
@@ -73,8 +71,6 @@ struct gemm_bf16 {
     enum activation act;
     float *c;
     int ldc;
-    uint16_t *out; /* or NULL */
-    int ld_out;
 };
 
 /* C = act(scale[j] * (a_scale[i] * (sum of q_a q_w) + a_shift[i] * (sum of q_w)) + bias) + residual

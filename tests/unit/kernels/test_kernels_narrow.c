@@ -17,9 +17,9 @@ static const struct shape shapes[] = {{1, 1, 1},     {1, 48, 384},  {2, 3, 5},  
 
 struct problem {
     struct shape s;
-    int lda_bf16, lda_i8, ldc, ld_out;
+    int lda_bf16, lda_i8, ldc;
     float *a, *w, *bias, *residual, *c, *scale, *shift;
-    uint16_t *a_bf16, *out;
+    uint16_t *a_bf16;
     char *a_i8;
     void *w_bf16, *w_i8;
     struct packed_bf16 packed_bf16;
@@ -34,8 +34,7 @@ static void problem_init(struct problem *p, const struct kernels *k, struct shap
     *p = (struct problem){.s = s,
                           .lda_bf16 = (int)k->bf16_row(s.k) + 2,
                           .lda_i8 = (int)k->i8_row(s.k) + 4,
-                          .ldc = s.n + 5,
-                          .ld_out = (int)k->bf16_row(s.n) + 3};
+                          .ldc = s.n + 5};
     p->a = random_floats(m * (depth + 3), 1.0F);
     p->w = random_floats(n * (depth + 1), 1.0F);
     p->bias = random_floats(n, 1.0F);
@@ -45,7 +44,6 @@ static void problem_init(struct problem *p, const struct kernels *k, struct shap
     p->shift = random_floats(m, 1.0F);
     p->a_bf16 = xmalloc(m * (size_t)p->lda_bf16 * sizeof *p->a_bf16);
     p->a_i8 = xmalloc(m * (size_t)p->lda_i8);
-    p->out = xmalloc(m * (size_t)p->ld_out * sizeof *p->out);
     p->w_bf16 = aligned_block(k->gemm_bf16_packed_bytes(s.n, s.k));
     p->w_i8 = aligned_block(k->gemm_i8_packed_bytes(s.n, s.k));
     k->gemm_bf16_pack(p->w_bf16, p->w, s.k + 1, s.n, s.k);
@@ -69,7 +67,6 @@ static void problem_release(struct problem *p)
     free(p->shift);
     free(p->a_bf16);
     free(p->a_i8);
-    free(p->out);
     free(p->w_bf16);
     free(p->w_i8);
 }
@@ -293,39 +290,6 @@ static void test_splits(void **state)
     each_level(splits_of_level);
 }
 
-/* A result as bf16 is the fp32 result as rows_to_bf16 rounds it, padding and all. */
-static void bf16_out_of_level(const struct kernels *k)
-{
-    for (size_t s = 0; s < ARRAY_LEN(shapes); s++) {
-        struct problem p;
-        problem_init(&p, k, shapes[s]);
-        struct gemm_bf16 g = call_bf16(&p);
-        g.bias = p.bias;
-        k->gemm_bf16(&g, 0, p.s.n);
-        const size_t row = k->bf16_row(p.s.n), all = (size_t)p.s.m * (size_t)p.ld_out;
-        uint16_t *const want = xmalloc(all * sizeof *want);
-        memset(want, 0x55, all * sizeof *want);
-        memset(p.out, 0x55, all * sizeof *want);
-        k->rows_to_bf16(want, p.ld_out, p.c, p.ldc, p.s.m, p.s.n);
-        g.c = NULL;
-        g.out = p.out;
-        g.ld_out = p.ld_out;
-        for (int j = 0; j < p.s.n; j += k->gemm_panel)
-            k->gemm_bf16(&g, j, j + k->gemm_panel < p.s.n ? j + k->gemm_panel : p.s.n);
-        assert_memory_equal(p.out, want, all * sizeof *want);
-        for (size_t i = row; i < (size_t)p.ld_out; i++)
-            assert_int_equal(p.out[i], 0x5555);
-        free(want);
-        problem_release(&p);
-    }
-}
-
-static void test_result_as_bf16(void **state)
-{
-    (void)state;
-    each_level(bf16_out_of_level);
-}
-
 /* Rounding to bf16: nearest, ties to even, NaN quiet, infinities kept, rows padded with 0. */
 static void bf16_rows_of_level(const struct kernels *k)
 {
@@ -469,11 +433,10 @@ static void test_roofs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_products),  cmocka_unit_test(test_integers_are_exact),
-        cmocka_unit_test(test_splits),    cmocka_unit_test(test_result_as_bf16),
-        cmocka_unit_test(test_bf16_rows), cmocka_unit_test(test_odd_rows),
-        cmocka_unit_test(test_steps),     cmocka_unit_test(test_strides),
-        cmocka_unit_test(test_roofs),
+        cmocka_unit_test(test_products), cmocka_unit_test(test_integers_are_exact),
+        cmocka_unit_test(test_splits),   cmocka_unit_test(test_bf16_rows),
+        cmocka_unit_test(test_odd_rows), cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_strides),  cmocka_unit_test(test_roofs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
