@@ -28,16 +28,18 @@ static int open_model(const struct args *a, const char *model, const struct prec
         free(e->from.pooling);
         e->from.pooling = xstrdup(a->pooling);
     }
-    const struct model_options options = {
+    struct model_options options = {
         .pooling = e->from.pooling, .precision = a->precision, .unchecked = p->unchecked};
-    struct model_fitness unused[MODEL_FITNESSES];
-    const bool is_auto = a->precision && strcmp(a->precision, "auto") == 0;
-    if ((is_auto && p->measure && precision_check(&e->from, true, e->threads, unused, err)) ||
-        model_open(e->from.path, &options, &e->model, err)) {
+    struct model_fitness fit[MODEL_FITNESSES];
+    const bool measure = p->measure && a->precision && strcmp(a->precision, "auto") == 0;
+    int rc = measure ? precision_check(&e->from, true, e->threads, fit, err) : 0;
+    if (rc == 0 && measure)
+        options.precision = precision_auto(fit); /* also where nothing can be remembered */
+    if (rc == 0)
+        rc = model_open(e->from.path, &options, &e->model, err);
+    if (rc)
         engine_close(e);
-        return -1;
-    }
-    return 0;
+    return rc;
 }
 
 int engine_open(const struct args *a, const char *model, struct engine *e, struct err *err)
