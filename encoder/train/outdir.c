@@ -45,7 +45,7 @@ static bool empty_dir(const char *path)
     return n == 0;
 }
 
-static bool same_dir(const char *a, const char *b)
+bool outdir_same(const char *a, const char *b)
 {
     struct err ignored;
     char *x = path_absolute(a, &ignored), *y = path_absolute(b, &ignored);
@@ -63,7 +63,7 @@ int outdir_check(const struct train_options *o, struct err *err)
         return 0;
     if (!dir_exists(o->out))
         return err_kind_set(err, ERR_USAGE, "'%s' is not a folder", o->out);
-    if (o->base && same_dir(o->base, o->out)) {
+    if (o->base && outdir_same(o->base, o->out)) {
         err_kind_set(err, ERR_USAGE, "'%s' is the base model itself", o->out);
         return err_hint(err, "write the new model to another folder");
     }

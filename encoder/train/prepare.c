@@ -152,6 +152,10 @@ static int read_data(struct run *r, struct err *err)
     const struct train_options *o = r->o;
     if (dataset_read(&r->data, o->task, &o->data, o->loss, o->teacher != NULL, err))
         return -1;
+    if (o->task == TASK_SENTENCE_SIMILARITY &&
+        (o->teacher != NULL) != (r->data.loss == LOSS_EMBEDDING_MSE))
+        return wrong(err, "--teacher and --loss %s do not go together",
+                     loss_name(o->teacher ? r->data.loss : LOSS_EMBEDDING_MSE));
     tell_skipped(r, &r->data, "training data");
     if (o->n_eval_files == 0)
         return 0;
@@ -270,9 +274,9 @@ static int tokenise(struct run *r, struct err *err)
     if (dataset_tokenise(&r->data, t, window, r->pool, err))
         return -1;
     if (r->data.n_cut)
-        run_note(r->sink, "%lld texts do not fit into %d tokens and %s", (long long)r->data.n_cut,
-                 r->data.max_length,
-                 r->o->task == TASK_QUESTION_ANSWERING ? "are cut into windows" : "are cut");
+        run_note(r->sink, "%lld texts reach %d tokens; longer ones are cut%s",
+                 (long long)r->data.n_cut, r->data.max_length,
+                 r->o->task == TASK_QUESTION_ANSWERING ? " into windows" : "");
     return r->has_eval ? dataset_tokenise(&r->eval, t, window, r->pool, err) : 0;
 }
 
@@ -449,6 +453,17 @@ static int find_resume(struct run *r, struct err *err)
     return 0;
 }
 
+/* The run is resumed in its own folder, not copied to another. */
+static bool goes_on_there(const struct run *r)
+{
+    if (!r->resume || !r->o->out)
+        return r->resume != NULL;
+    char *around = xasprintf("%s/..", r->resume);
+    const bool same = outdir_same(around, r->o->out);
+    free(around);
+    return same;
+}
+
 static int take_state(struct run *r, struct err *err)
 {
     struct run_state *s = &r->state;
@@ -538,7 +553,8 @@ int run_prepare(struct run *r, struct err *err)
         return -1;
     if (!r->out)
         r->out = o->out ? xstrdup(o->out) : NULL;
-    if (!r->resume && outdir_check(o, err))
+    r->in_place = goes_on_there(r);
+    if (!r->in_place && outdir_check(o, err))
         return -1;
     if (read_data(r, err) || run_open_learner(r, o->base, err) || settle_labels(r, err) ||
         tokenise(r, err))

@@ -284,7 +284,7 @@ static int begin(struct run *r, struct err *err)
     struct train_options o = *r->o;
     o.out = r->out;
     char *from = r->resume ? xasprintf("%s/..", r->resume) : xstrdup(r->out);
-    const bool overwrite = o.overwrite && !r->resume;
+    const bool overwrite = o.overwrite && !r->in_place;
     int rc = outdir_open(&r->dir, r->out, overwrite, err);
     if (rc == 0)
         rc = journal_open(&r->journal, r->out, from, r->resume ? r->state.step : -1, err);

@@ -155,6 +155,7 @@ int outdir_check(const struct train_options *o, struct err *err) WARN_UNUSED;
  * writes: nothing else is touched. */
 int outdir_open(struct outdir *d, const char *path, bool overwrite, struct err *err) WARN_UNUSED;
 void outdir_close(struct outdir *d);
+bool outdir_same(const char *a, const char *b); /* two names of one existing folder */
 /* Saves the model into a temporary folder and moves its files to their places, config.json and
  * modules.json last: before them nobody takes the folder for a model. */
 int outdir_install(const struct outdir *d, struct learner *l, int max_tokens,
@@ -168,8 +169,9 @@ struct run {
     const struct train_options *o;
     const struct train_sink *sink;
     struct train_report *report;
-    char *out;    /* of the options, or of what is resumed */
-    char *resume; /* the checkpoint; NULL: a new run */
+    char *out;     /* of the options, or of what is resumed */
+    char *resume;  /* the checkpoint; NULL: a new run */
+    bool in_place; /* resumed in the run's own folder */
     struct outdir dir;
     struct pool *pool;
     struct dataset data, eval;

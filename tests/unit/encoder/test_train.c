@@ -327,6 +327,9 @@ static void test_refusals(void **state)
     o.resume = RUNS;
     refused(&o, "has no checkpoint to resume from");
     options_for(&o, out);
+    o.loss = LOSS_EMBEDDING_MSE;
+    refused(&o, "--teacher and --loss embedding-mse do not go together");
+    options_for(&o, out);
     o.data.max_length = 4000;
     refused(&o, "--max-length 4000: the model's window is 128");
     assert_false(file_exists(out)); /* nothing half-written */
