@@ -30,7 +30,7 @@ enum {
     BLOCK_FIRST = 256,
     ENTRY_MAX = 63, /* of a table, see kernels.h */
     R_MIN = 200,
-    R_PER_HIT = 6,
+    R_PER_HIT = 5,
     R_DIM = 384,       /* what they were measured with */
     ESTIMATES = 32,    /* kept beyond 2 k for the last look */
     ROWS_PER_INT8 = 4, /* rows of signs that are scanned while one of int8 is */

@@ -7,9 +7,10 @@
  *   bench_search serve --docs FILE.npy --queries FILE.npy [--rows N]
  *       answers commands from standard input, for a comparison that takes turns with others:
  *         build KIND             seconds (one thread a core that the process may use), bytes
+ *         k NUMBER               how many to find, 10 at first
  *         filter FILE | none     a byte for each row: 1, it may be found
- *         run KIND NUMBER FILE   all queries, k 10, ef or r as given, 0: as the program would;
- *                                milliseconds; row numbers to FILE as int32 [queries, 10]
+ *         run KIND NUMBER FILE   all queries, ef or r as given, 0: as the program would;
+ *                                milliseconds; row numbers to FILE as int32 [queries, k]
  *   bench_search index DIR [--rows N] [--docs FILE.npy] [--text DIR] [--ann KIND]
  *       fills a store in DIR with passages of 1000 bytes of the files below --text (made-up words
  *       without it or when they do not suffice) and builds the caches.
@@ -317,6 +318,7 @@ struct serving {
     struct trial trial[ARRAY_LEN(kind_names)];
     uint64_t *bits;
     struct row_filter filter;
+    int64_t k;
 };
 
 static void serve_filter(struct serving *s, const char *path)
@@ -338,43 +340,44 @@ static void serve_filter(struct serving *s, const char *path)
     printf("ok\n");
 }
 
-static int64_t search_with(const struct trial *t, const float *x, const struct row_filter *f,
-                           int64_t number, struct hit *hit)
+static int64_t search_with(const struct trial *t, const float *x, int64_t k,
+                           const struct row_filter *f, int64_t number, struct hit *hit)
 {
     if (number && strcmp(t->kind->name, "bits") == 0)
-        return bits_scan(t->state, t->v, x, 10, f, number, hit);
+        return bits_scan(t->state, t->v, x, k, f, number, hit);
     if (number && strcmp(t->kind->name, "hnsw") == 0)
-        return hnsw_walk(t->state, t->v, x, 10, f, number, INT64_MAX, hit);
-    return t->kind->search(t->state, t->v, x, 10, f, hit);
+        return hnsw_walk(t->state, t->v, x, k, f, number, INT64_MAX, hit);
+    return t->kind->search(t->state, t->v, x, k, f, hit);
 }
 
 static void serve_run(struct serving *s, const struct trial *t, int64_t number, const char *path)
 {
     struct err e = {0};
-    const int64_t n = s->queries.n;
-    int32_t *row = xcalloc((size_t)n * 10, sizeof *row);
+    const int64_t n = s->queries.n, k = s->k;
+    int32_t *row = xcalloc((size_t)(n * k), sizeof *row);
+    struct hit *hit = xmalloc((size_t)k * sizeof *hit);
     const double wall = clock_ms(), cpu = cpu_ms();
     for (int64_t q = 0; q < n; q++) {
-        struct hit hit[10];
-        const int64_t got = search_with(t, s->queries.x + q * s->queries.dim,
+        const int64_t got = search_with(t, s->queries.x + q * s->queries.dim, k,
                                         s->bits ? &s->filter : NULL, number, hit);
-        for (int64_t i = 0; i < 10; i++)
-            row[q * 10 + i] = i < got ? (int32_t)hit[i].row : -1;
+        for (int64_t i = 0; i < k; i++)
+            row[q * k + i] = i < got ? (int32_t)hit[i].row : -1;
     }
     const double wall_end = clock_ms(), cpu_end = cpu_ms();
     struct outfile f;
     if (outfile_open(&f, path, &e))
         die(&e);
-    outfile_write(&f, row, (size_t)n * 10 * sizeof *row);
+    outfile_write(&f, row, (size_t)(n * k) * sizeof *row);
     if (outfile_commit(&f, &e))
         die(&e);
     printf("%.6f %.6f\n", wall_end - wall, cpu_end - cpu);
     free(row);
+    free(hit);
 }
 
 static void bench_serve(int64_t rows, const char *docs, const char *queries)
 {
-    struct serving s = {0};
+    struct serving s = {.k = 10};
     struct matrix m = load_npy(docs);
     struct cachefile file;
     char word[16], path[512];
@@ -391,6 +394,11 @@ static void bench_serve(int64_t rows, const char *docs, const char *queries)
         const bool filter = strcmp(word, "filter") == 0, run = strcmp(word, "run") == 0;
         if (filter && scanf("%511s", path) == 1) {
             serve_filter(&s, path);
+            continue;
+        }
+        if (strcmp(word, "k") == 0 && scanf("%lld", &number) == 1 && number > 0) {
+            s.k = number;
+            printf("ok\n");
             continue;
         }
         struct trial *t = NULL;
