@@ -328,6 +328,6 @@ struct kernels kern = {.isa = "double",
 #include "encoder/tape/tape.c"
 
 /* Kinds of inference only. */
-const struct op_kind op_linear_bf16, op_linear_int8;
+const struct op_kind op_linear_bf16, op_linear_int8, op_linear_mixed;
 
 #endif
