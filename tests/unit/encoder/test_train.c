@@ -214,6 +214,7 @@ static void test_resume(void **state)
     /* other data or settings: another run */
     struct train_report report;
     o.batch_size = 4;
+    o.overwrite = true; /* `again` holds a run by now */
     assert_int_equal(train_run(&o, NULL, &report, &err), -1);
     assert_non_null(strstr(err.msg, "other data or settings"));
     free(whole);
