@@ -193,6 +193,7 @@ static int sentences_finish(struct dataset *d, struct err *err)
         while (at < d->seqs.n && d->seqs.seq[at].item == (int)i)
             at++;
         with_text += at > d->document_first[i];
+        d->n_lonely += at == d->document_first[i] + 1;
         cut_document(d, (int)i, d->document_first[i], at, &cap, &n);
     }
     d->document_first[d->n_items] = at;

@@ -111,6 +111,7 @@ struct dataset {
     struct chunk *chunk;
     size_t *document_first; /* pretraining: [n_items + 1] the first sequence of each document */
     int64_t n_cut;          /* texts longer than the window */
+    int64_t n_lonely;       /* pretraining: documents of one sentence */
     int max_length;
     struct frame frame, pair_frame;
     int vocab, mask_id;

@@ -277,6 +277,12 @@ static int tokenise(struct run *r, struct err *err)
         run_note(r->sink, "%lld texts reach %d tokens; longer ones are cut%s",
                  (long long)r->data.n_cut, r->data.max_length,
                  r->o->task == TASK_QUESTION_ANSWERING ? " into windows" : "");
+    if (r->data.n_lonely)
+        run_note(
+            r->sink,
+            "%lld of %zu documents have one sentence (line) only: they cannot be first parts of "
+            "a pair",
+            (long long)r->data.n_lonely, r->data.n_items);
     return r->has_eval ? dataset_tokenise(&r->eval, t, window, r->pool, err) : 0;
 }
 
