@@ -101,6 +101,7 @@ static int declare(struct learner *l, struct err *err)
 {
     struct tape t;
     tape_init(&t, &l->model.params, TAPE_INFER);
+    t.precision = l->bf16 ? PRECISION_BF16 : PRECISION_FP32;
     const struct learner_slots slots = head_build(&l->model.config, l->model.head, l->n_labels, &t);
     const int rc = tape_finish(&t, slots.out, err) || declare_pooler(l, err) ? -1 : 0;
     tape_release(&t);
@@ -114,6 +115,28 @@ static size_t line_up(size_t floats)
     return (floats + 15) / 16 * 16;
 }
 
+/* Floats of the forms of a parameter that ops multiply with. */
+static size_t form_floats(const struct param *p)
+{
+    if (p->kind != PARAM_MATRIX)
+        return 0;
+    if (p->precision != PRECISION_BF16)
+        return line_up(kern.gemm_packed_floats(p->rows, p->cols));
+    return line_up(kern.gemm_bf16_packed_bytes(p->rows, p->cols) / sizeof(float) + 1) +
+           line_up(kern.gemm_bf16_packed_bytes(p->cols, p->rows) / sizeof(float) + 1);
+}
+
+static void point_forms(struct param *p, float *form)
+{
+    if (p->precision != PRECISION_BF16) {
+        p->packed = (struct packed_f32){.n_out = p->rows, .k = p->cols, .data = form};
+        return;
+    }
+    const size_t up = line_up(kern.gemm_bf16_packed_bytes(p->rows, p->cols) / sizeof(float) + 1);
+    p->packed_bf16 = (struct packed_bf16){.n_out = p->rows, .k = p->cols, .data = form};
+    p->back_bf16 = (struct packed_bf16){.n_out = p->cols, .k = p->rows, .data = form + up};
+}
+
 static int allocate(struct learner *l, struct err *err)
 {
     struct params *s = &l->model.params;
@@ -124,8 +147,8 @@ static int allocate(struct learner *l, struct err *err)
         const size_t n = (size_t)p->rows * (size_t)p->cols;
         floats += line_up(n);
         l->n_weights += (int64_t)n;
-        if (p->kind == PARAM_MATRIX)
-            packed += line_up(kern.gemm_packed_floats(p->rows, p->cols));
+        packed += form_floats(p);
+        l->largest = p->precision == PRECISION_BF16 && n > l->largest ? n : l->largest;
     }
     if (mem_try(&w, (floats + 1) * sizeof(float), "the model's weights", err))
         return -1;
@@ -133,13 +156,14 @@ static int allocate(struct learner *l, struct err *err)
     if (mem_try(&g, (floats + 1) * sizeof(float), "the gradients", err))
         return -1;
     l->gradients = g;
+    packed += line_up(l->largest);
     if (mem_try(&k, (packed + 1) * sizeof(float), "the packed weights", err))
         return -1;
     l->packed = k;
     memset(l->weights, 0, floats * sizeof(float));
     memset(l->gradients, 0, floats * sizeof(float));
     l->bytes = (2 * floats + packed) * sizeof(float);
-    float *x = l->weights, *dx = l->gradients, *form = l->packed;
+    float *x = l->weights, *dx = l->gradients, *form = l->packed + line_up(l->largest);
     for (int i = 0; i < s->n; i++) {
         struct param *p = s->p[i];
         const size_t n = line_up((size_t)p->rows * (size_t)p->cols);
@@ -148,10 +172,9 @@ static int allocate(struct learner *l, struct err *err)
         p->dx = dx;
         x += n;
         dx += n;
-        if (p->kind == PARAM_MATRIX) {
-            p->packed = (struct packed_f32){.n_out = p->rows, .k = p->cols, .data = form};
-            form += line_up(kern.gemm_packed_floats(p->rows, p->cols));
-        }
+        if (p->kind == PARAM_MATRIX)
+            point_forms(p, form);
+        form += form_floats(p);
     }
     return 0;
 }
@@ -275,6 +298,10 @@ static int prepare(struct learner *l, const struct learner_options *o, bool keep
     struct model_config *c = &l->model.config;
     l->model.head = o->head;
     l->bf16 = o->bf16;
+    if (o->bf16 && !kern.has_bf16) {
+        err_kind_set(err, ERR_USAGE, "this CPU has no instructions for bf16");
+        return err_hint(err, "train in fp32");
+    }
     if (!c->sentence_encoder)
         c->normalise = true;
     if (set_dropout(c, o->dropout, err) || settle_labels(l, o, keep, err))
@@ -421,6 +448,7 @@ static int make_tape(struct learner *l, enum tape_mode mode, struct pool *pool, 
                      struct tape *t, struct learner_slots *slots, struct err *err)
 {
     tape_init(t, &l->model.params, mode);
+    t->precision = l->bf16 ? PRECISION_BF16 : PRECISION_FP32;
     t->pool = pool;
     *slots = head_build(&l->model.config, l->model.head, l->n_labels, t);
     if (states)
@@ -448,8 +476,25 @@ static void pack_item(void *ctx, int item, int worker)
     (void)worker;
     const struct params *s = ctx;
     const struct param *p = s->p[item];
-    if (p->kind == PARAM_MATRIX)
+    if (p->kind != PARAM_MATRIX)
+        return;
+    if (p->precision == PRECISION_BF16)
+        kern.gemm_bf16_pack((void *)(uintptr_t)p->packed_bf16.data, p->w, p->cols, p->rows,
+                            p->cols);
+    else
         kern.gemm_pack((float *)(uintptr_t)p->packed.data, p->w, p->cols, p->rows, p->cols);
+}
+
+/* A square of the matrix at a time, so that both sides stay in cache. */
+static void transpose(float *to, const struct param *p)
+{
+    enum { SIDE = 32 };
+    for (int i0 = 0; i0 < p->rows; i0 += SIDE)
+        for (int j0 = 0; j0 < p->cols; j0 += SIDE)
+            for (int i = i0; i < p->rows && i < i0 + SIDE; i++)
+                for (int j = j0; j < p->cols && j < j0 + SIDE; j++)
+                    to[(size_t)j * (size_t)p->rows + (size_t)i] =
+                        p->w[(size_t)i * (size_t)p->cols + (size_t)j];
 }
 
 void learner_refresh(struct learner *l, struct pool *pool)
@@ -459,4 +504,12 @@ void learner_refresh(struct learner *l, struct pool *pool)
         pool_run(pool, s->n, pack_item, s);
     for (int i = 0; i < s->n && !pool; i++)
         pack_item(s, i, 0);
+    for (int i = 0; i < s->n; i++) {
+        const struct param *p = s->p[i];
+        if (!p->back_bf16.data)
+            continue;
+        transpose(l->packed, p);
+        kern.gemm_bf16_pack((void *)(uintptr_t)p->back_bf16.data, l->packed, p->rows, p->cols,
+                            p->rows);
+    }
 }

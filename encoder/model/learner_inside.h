@@ -21,7 +21,8 @@ struct learner {
     int64_t n_weights; /* numbers of all parameters */
     float *weights;    /* all masters */
     float *gradients;  /* all gradients */
-    float *packed;     /* forms of the matrices that ops multiply with */
+    float *packed;     /* [largest] scratch, then forms of the matrices that ops multiply with */
+    size_t largest;    /* numbers of the largest matrix in bf16 */
     size_t bytes;
     char **file_name; /* [params.n] */
     struct kept_file kept[KEPT_MAX];

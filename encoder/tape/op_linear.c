@@ -180,8 +180,7 @@ static void add_rows(float *sum, const float *x, int rows, size_t cols)
         kern.add(sum, x + (size_t)i * cols, cols);
 }
 
-/* dW += dY^T X, db += the sum of dY's rows. */
-static void linear_dw(struct tape *t, const struct op *o, const struct batch *b)
+void linear_dw(struct tape *t, const struct op *o, const struct batch *b)
 {
     const struct slot *in = &t->slot[o->in[LINEAR_X]], *out = &t->slot[o->out];
     const struct param *w = t->params->p[o->w[LINEAR_WEIGHT]];
@@ -215,7 +214,7 @@ static void linear_backward(struct tape *t, struct op *o, const struct batch *b)
     tape_grad_pass(t, o, LINEAR_RESIDUAL);
 }
 
-static size_t linear_back_scratch(const struct op *o, const struct batch *b)
+size_t linear_back_scratch(const struct op *o, const struct batch *b)
 {
     (void)b;
     const size_t dw = kern.train.gemm_outer_scratch_floats(OUTER_ROWS);
@@ -356,7 +355,8 @@ enum { INT8_DEPTH_MAX = 65536 }; /* of gemm_i8 */
 /* Only rows of tokens are many: what follows pooling stays fp32. */
 static enum precision precision_of(const struct tape *t, const struct slot *in)
 {
-    return in->rows == ROWS_TOK && t->mode == TAPE_INFER ? t->precision : PRECISION_FP32;
+    const bool trains = t->mode == TAPE_TRAIN && t->precision != PRECISION_BF16;
+    return in->rows == ROWS_TOK && !trains ? t->precision : PRECISION_FP32;
 }
 
 /* A new parameter is to be packed in that precision; one that is loaded must be. */
@@ -386,7 +386,8 @@ int tape_linear(struct tape *t, const char *name, int x, int out, bool bias, enu
     const enum precision precision = precision_of(t, &in);
     if (precision == PRECISION_INT8 && in.cols > INT8_DEPTH_MAX)
         tape_fail(t, "linear '%s': %d columns are too many for int8", name, in.cols);
-    struct op *o = tape_op(t, kind[precision], in.rows, in.n_fixed, out);
+    const bool mixed = precision == PRECISION_BF16 && t->mode == TAPE_TRAIN;
+    struct op *o = tape_op(t, mixed ? &op_linear_mixed : kind[precision], in.rows, in.n_fixed, out);
     if (!o)
         return 0;
     o->in[LINEAR_X] = x;

@@ -15,6 +15,10 @@
  * Sharing one batch between threads: few rows are cut by output columns as in op_linear.c, and each
  * worker narrows all rows for itself when it takes its first piece: that costs less than to wait
  * for each other once more. Many rows are cut by rows. A row's numbers depend on neither.
+ *
+ * Training in bf16 keeps masters, gradients, sums and everything between the products in fp32;
+ * narrowed are the weights and the rows that they are multiplied with, going up and going down
+ * (Micikevicius et al. 2018; bf16 has fp32's range, so that no loss is scaled).
  */
 #include "encoder/tape/linear.h"
 
@@ -28,9 +32,10 @@ enum {
 
 struct piece {
     struct tape *t;
-    const struct op *o;
-    const struct param *w;
+    const struct packed_bf16 *w_bf16;
+    const struct packed_i8 *w_i8;
     const float *x, *bias, *residual;
+    enum activation act;
     float *y;
     int m, k, n;
     int step; /* columns of an item, or rows when by_rows */
@@ -62,11 +67,11 @@ static void multiply_bf16(const struct piece *p, const void *scratch, int row0, 
     const struct gemm_bf16 g = {.a = scratch,
                                 .lda = (int)kern.bf16_row(p->k),
                                 .m = rows,
-                                .w = &p->w->packed_bf16,
+                                .w = p->w_bf16,
                                 .bias = p->bias,
                                 .residual = p->residual ? p->residual + at : NULL,
                                 .ld_res = p->n,
-                                .act = p->o->act,
+                                .act = p->act,
                                 .c = p->y + at,
                                 .ldc = p->n};
     kern.gemm_bf16(&g, n0, n1);
@@ -101,11 +106,11 @@ static void multiply_int8(const struct piece *p, const void *scratch, int row0, 
                               .m = rows,
                               .a_scale = scratch,
                               .a_shift = (const float *)scratch + rows,
-                              .w = &p->w->packed_i8,
+                              .w = p->w_i8,
                               .bias = p->bias,
                               .residual = p->residual ? p->residual + at : NULL,
                               .ld_res = p->n,
-                              .act = p->o->act,
+                              .act = p->act,
                               .c = p->y + at,
                               .ldc = p->n};
     kern.gemm_i8(&g, n0, n1);
@@ -153,24 +158,28 @@ static int cut(struct piece *p)
     return (panels + per_item - 1) / per_item;
 }
 
-static void run(struct tape *t, const struct op *o, const struct batch *b, struct piece *p)
+static void run(struct tape *t, struct piece *p)
 {
-    const struct slot *in = &t->slot[o->in[LINEAR_X]], *out = &t->slot[o->out];
-    const struct slot *res = o->in[LINEAR_RESIDUAL] < 0 ? NULL : &t->slot[o->in[LINEAR_RESIDUAL]];
     p->t = t;
-    p->o = o;
-    p->w = t->params->p[o->w[LINEAR_WEIGHT]];
-    p->x = in->x;
-    p->bias = o->w[LINEAR_BIAS] < 0 ? NULL : t->params->p[o->w[LINEAR_BIAS]]->x;
-    p->residual = res ? res->x : NULL;
-    p->y = out->x;
-    p->m = tape_slot_rows(out, b);
-    p->k = in->cols;
-    p->n = out->cols;
     const int items = cut(p);
     if (!p->by_rows)
         memset(p->narrowed, 0, sizeof p->narrowed);
     tape_run(t, items, run_piece, p);
+}
+
+/* Everything of the way up but the weights. */
+static void set_up(struct piece *p, struct tape *t, const struct op *o, const struct batch *b)
+{
+    const struct slot *in = &t->slot[o->in[LINEAR_X]], *out = &t->slot[o->out];
+    const struct slot *res = o->in[LINEAR_RESIDUAL] < 0 ? NULL : &t->slot[o->in[LINEAR_RESIDUAL]];
+    p->x = in->x;
+    p->bias = o->w[LINEAR_BIAS] < 0 ? NULL : t->params->p[o->w[LINEAR_BIAS]]->x;
+    p->residual = res ? res->x : NULL;
+    p->act = o->act;
+    p->y = out->x;
+    p->m = tape_slot_rows(out, b);
+    p->k = in->cols;
+    p->n = out->cols;
 }
 
 static void forward_bf16(struct tape *t, struct op *o, const struct batch *b)
@@ -178,7 +187,9 @@ static void forward_bf16(struct tape *t, struct op *o, const struct batch *b)
     struct piece p;
     p.narrow = narrow_bf16;
     p.multiply = multiply_bf16;
-    run(t, o, b, &p);
+    p.w_bf16 = &t->params->p[o->w[LINEAR_WEIGHT]]->packed_bf16;
+    set_up(&p, t, o, b);
+    run(t, &p);
 }
 
 static void forward_int8(struct tape *t, struct op *o, const struct batch *b)
@@ -186,7 +197,9 @@ static void forward_int8(struct tape *t, struct op *o, const struct batch *b)
     struct piece p;
     p.narrow = narrow_int8;
     p.multiply = multiply_int8;
-    run(t, o, b, &p);
+    p.w_i8 = &t->params->p[o->w[LINEAR_WEIGHT]]->packed_i8;
+    set_up(&p, t, o, b);
+    run(t, &p);
 }
 
 /* For all rows at once, which is the most that a worker narrows. */
@@ -200,6 +213,54 @@ static size_t scratch_int8(const struct op *o, const struct batch *b)
     return bytes_int8(b->n_tok, o->depth) / sizeof(float);
 }
 
+/* ---- training in bf16 ---------------------------------------------------------------------------
+ */
+
+/* dx (+)= dy W, with dy and W narrowed; in place of op_linear's. */
+static void dx_bf16(struct tape *t, const struct op *o, const struct batch *b)
+{
+    const struct slot *in = &t->slot[o->in[LINEAR_X]], *out = &t->slot[o->out];
+    bool add;
+    float *dx = tape_grad(t, o, LINEAR_X, &add);
+    if (!dx)
+        return;
+    struct piece p;
+    p.narrow = narrow_bf16;
+    p.multiply = multiply_bf16;
+    p.w_bf16 = &t->params->p[o->w[LINEAR_WEIGHT]]->back_bf16;
+    p.x = out->dx;
+    p.bias = NULL;
+    p.residual = add ? dx : NULL;
+    p.act = ACT_NONE;
+    p.y = dx;
+    p.m = tape_slot_rows(out, b);
+    p.k = out->cols;
+    p.n = in->cols;
+    run(t, &p);
+}
+
+static void backward_mixed(struct tape *t, struct op *o, const struct batch *b)
+{
+    linear_dw(t, o, b);
+    dx_bf16(t, o, b);
+    tape_grad_pass(t, o, LINEAR_RESIDUAL);
+}
+
+static size_t back_scratch_mixed(const struct op *o, const struct batch *b)
+{
+    const size_t dw = linear_back_scratch(o, b);
+    const size_t dx = bytes_bf16(b->n_tok, o->width) / sizeof(float) + 1;
+    return dw > dx ? dw : dx;
+}
+
+const struct op_kind op_linear_mixed = {.name = "linear_mixed",
+                                        .forward = forward_bf16,
+                                        .backward = backward_mixed,
+                                        .scratch = scratch_bf16,
+                                        .in_place = LINEAR_RESIDUAL,
+                                        .back = BACK_IN,
+                                        .back_in_place = LINEAR_RESIDUAL,
+                                        .back_scratch = back_scratch_mixed};
 const struct op_kind op_linear_bf16 = {.name = "linear_bf16",
                                        .forward = forward_bf16,
                                        .scratch = scratch_bf16,

@@ -35,6 +35,7 @@ struct param {
     struct packed_f32 packed;
     struct packed_bf16 packed_bf16;
     struct packed_i8 packed_i8;
+    struct packed_bf16 back_bf16; /* of the transpose: going down, in a tape that trains in bf16 */
 };
 
 struct params {

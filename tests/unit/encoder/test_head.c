@@ -353,6 +353,71 @@ static void test_freezing(void **state)
     assert_non_null(strstr(e.msg, "no tensor matches"));
 }
 
+/* ---- bf16 ---------------------------------------------------------------------------------------
+ */
+
+/* One step up and down over a few tokens; every gradient, end to end. */
+static size_t gradients(struct learner *l, float **out)
+{
+    static const int token[] = {2, 5, 34, 11, 33, 3, 2, 23, 50, 3}, start[] = {0, 6, 10};
+    const struct batch b = {.n_tok = 10, .n_seq = 2, .token = token, .start = start};
+    struct tape t;
+    struct learner_slots slots;
+    struct err e = {0};
+    struct params *s = learner_params(l);
+    size_t n = 0;
+    if (learner_tape(l, TAPE_TRAIN, NULL, &t, &slots, &e) || tape_bind(&t, &b, &e))
+        fail_msg("%s", e.msg);
+    tape_forward(&t);
+    const struct slot *y = &t.slot[slots.out];
+    for (int i = 0; i < 10 * y->cols; i++)
+        y->dx[i] = (float)(i % 7 - 3) / 7;
+    tape_backward(&t);
+    for (int i = 0; i < s->n; i++)
+        n += (size_t)s->p[i]->rows * (size_t)s->p[i]->cols;
+    float *to = *out = xcalloc(n, sizeof *to);
+    for (int i = 0; i < s->n; i++) {
+        const size_t k = (size_t)s->p[i]->rows * (size_t)s->p[i]->cols;
+        memcpy(to, s->p[i]->dx, k * sizeof *to);
+        to += k;
+    }
+    tape_release(&t);
+    return n;
+}
+
+/* Training in bf16 walks in the direction of fp32, but not in its very steps. */
+static void test_bf16(void **state)
+{
+    (void)state;
+    struct learner_options o = {.head = HEAD_TOKEN, .dropout = 0, .bf16 = true};
+    struct learner *narrow, *wide;
+    struct err e = {0};
+    float *x, *y;
+    double xx = 0, yy = 0, xy = 0;
+    assert_int_equal(kernels_init(NULL), 0);
+    if (!kern.has_bf16) {
+        assert_int_equal(learner_open(folder("bert-token-classification"), &o, &narrow, &e), -1);
+        assert_non_null(strstr(e.msg, "no instructions for bf16"));
+        return;
+    }
+    narrow = open_learner(folder("bert-token-classification"), &o);
+    o.bf16 = false;
+    wide = open_learner(folder("bert-token-classification"), &o);
+    const size_t n = gradients(narrow, &x);
+    assert_int_equal(gradients(wide, &y), n);
+    for (size_t i = 0; i < n; i++) {
+        xx += (double)x[i] * (double)x[i];
+        yy += (double)y[i] * (double)y[i];
+        xy += (double)x[i] * (double)y[i];
+    }
+    assert_true(xy / sqrt(xx * yy) > .9995);
+    assert_true(memcmp(x, y, n * sizeof *x) != 0);
+    free(x);
+    free(y);
+    learner_close(narrow);
+    learner_close(wide);
+}
+
 /* ---- from nothing -------------------------------------------------------------------------------
  */
 
@@ -450,10 +515,14 @@ static void test_sentence_folders(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_logits),   cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_learners), cmocka_unit_test(test_labels),
-        cmocka_unit_test(test_bases),    cmocka_unit_test(test_freezing),
-        cmocka_unit_test(test_random),   cmocka_unit_test(test_sentence_folders)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_logits),
+                                       cmocka_unit_test(test_refusals),
+                                       cmocka_unit_test(test_learners),
+                                       cmocka_unit_test(test_labels),
+                                       cmocka_unit_test(test_bases),
+                                       cmocka_unit_test(test_freezing),
+                                       cmocka_unit_test(test_bf16),
+                                       cmocka_unit_test(test_random),
+                                       cmocka_unit_test(test_sentence_folders)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
