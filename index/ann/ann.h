@@ -21,7 +21,7 @@
 
 /* "auto" takes the exact scan up to the one number of rows, bits up to the other, the graph beyond.
  * See ann.c for the measurement. */
-enum { ANN_FLAT_ROWS_MAX = 20000, ANN_BITS_ROWS_MAX = 500000 };
+enum { ANN_FLAT_ROWS_MAX = 20000, ANN_BITS_ROWS_MAX = 2000000 };
 
 struct ann_kind {
     const char *name;
