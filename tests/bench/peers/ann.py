@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Vector search of semsearch beside hnswlib, usearch and FAISS on the same vectors, taking turns.
 
-    python3 tests/bench/peers/ann.py BENCH_SEARCH DOCS.npy QUERIES.npy [--rounds 5] [--rows N] [--quick] [--json FILE]
+    python3 tests/bench/peers/ann.py BENCH_SEARCH DOCS.npy QUERIES.npy [--rounds 5] [--only NAME,...] [--json FILE]
 
 Every index is built with one thread (its seconds are reported) and swept over its search parameter; the cheapest setting with
 recall@10 >= 0.99 against exact fp32 is kept. The settings kept are then run in turns, all queries with one thread each, peers in one
@@ -146,17 +146,17 @@ def faiss_nsg(queries):
     return search
 
 
-def peers_of(docs, queries, quick):
-    yield Peer("hnswlib M16", lambda: hnswlib_build(docs), hnswlib_search(queries), EF)
-    if not quick:
-        yield Peer("hnswlib M24", lambda: hnswlib_build(docs, 24), hnswlib_search(queries), EF)
-    for dtype in ("bf16", "i8", "f16") if not quick else ("bf16",):
-        yield Peer(f"usearch {dtype}", lambda d=dtype: usearch_build(docs, d), usearch_search(queries), EF)
+def peers_of(docs, queries, only):
+    """Name, how to build, how to search, settings to try. Built one after the other as they are asked for."""
+    table = [("hnswlib M16", lambda: hnswlib_build(docs), hnswlib_search(queries), EF),
+             ("hnswlib M24", lambda: hnswlib_build(docs, 24), hnswlib_search(queries), EF)]
+    table += [(f"usearch {d}", lambda d=d: usearch_build(docs, d), usearch_search(queries), EF) for d in ("bf16", "f16", "i8")]
     for spec, setting, sweep in FAISS:
-        if quick and not spec.startswith("IVF"):
-            continue
         search = faiss_nsg(queries) if setting is None else faiss_search(queries, setting)
-        yield Peer(f"faiss {spec}", lambda s=spec: faiss_build(docs, s), search, sweep)
+        table.append((f"faiss {spec}", lambda s=spec: faiss_build(docs, s), search, sweep))
+    for row in table:
+        if not only or any(word in row[0] for word in only):
+            yield Peer(*row)
 
 
 class Truth:
@@ -214,13 +214,14 @@ def compare(ours, docs, queries, options):
     for kind, sweep in (("flat", [0]), ("bits", [50, 60, 80, 100, 120, 150, 200, 300]), ("hnsw", EF)):
         name = f"semsearch {kind}"
         built[name] = ours.build(kind)
+        print(f"  built {name}: {built[name]:.1f} s", flush=True)
         run = lambda number, kind=kind: ours.run(kind, number)
         found[name] = cheapest(run, sweep, truth)
         entries[name] = (run, found[name][0])
         entries[name + " as the program"] = (run, 0)
         found[name + " as the program"] = (0, truth.recall(run(0)[0]))
     kept = []
-    for peer in peers_of(docs, queries, options.quick):
+    for peer in peers_of(docs, queries, options.only.split(",") if options.only else []):
         built[peer.name] = peer.seconds
         found[peer.name] = cheapest(peer.run, peer.sweep, truth)
         print(f"  built {peer.name}: {peer.seconds:.1f} s, {found[peer.name]}", flush=True)
@@ -255,7 +256,7 @@ def main():
     p.add_argument("docs")
     p.add_argument("queries")
     p.add_argument("--rounds", type=int, default=5)
-    p.add_argument("--quick", action="store_true", help="the strongest peers only")
+    p.add_argument("--only", default="", help="peers whose names contain one of these words")
     p.add_argument("--json")
     options = p.parse_args()
     docs, queries = np.load(options.docs), np.load(options.queries)
