@@ -1,5 +1,6 @@
 /* vec_neon.h - vectors of four floats: Advanced SIMD of 64-bit ARM, see vec.h; with the dot
- * products of bytes (+dotprod) and of brain floats (+bf16) where the level's flags say so. */
+ * products of bytes (+dotprod) and of brain floats (+bf16) where the level's flags say so;
+ * included by the files of one instruction set. */
 #ifndef SEMSEARCH_KERNELS_VEC_NEON_H
 #define SEMSEARCH_KERNELS_VEC_NEON_H
 
