@@ -138,7 +138,7 @@ Another model is refused, unless all is to be embedded anew.
   semsearch: the index was made with another model than 'other', or by another version of semsearch
     ask with the model of the index, or index again with --reembed
   [4]
-  $ semsearch index --model ../other --reembed --json | python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["failed"], d["tokens"] > 0)'
+  $ semsearch index --model ../other --reembed --json 2> /dev/null | python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["failed"], d["tokens"] > 0)'
   0 True
   $ semsearch index --json | python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["indexed"], d["tokens"])'
   0 0
