@@ -426,6 +426,13 @@ static void test_dropout_knows_sequences(void **state)
 /* ---- memory ----------------------------------------------------------------------------------
  */
 
+/* The allocators of the sanitizers end the program when asked for too much. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+static const bool may_ask_for_all = false;
+#else
+static const bool may_ask_for_all = true;
+#endif
+
 static void test_memory(void **state)
 {
     (void)state;
@@ -445,9 +452,11 @@ static void test_memory(void **state)
     const struct batch huge = {
         .n_tok = INT_MAX / 2, .n_seq = SEQS, .token = w.token, .start = w.start};
     assert_true(tape_bytes(&t, &huge) > (size_t)(INT_MAX / 2) * per_tok * 4);
-    assert_int_equal(tape_bind(&t, &huge, &e), -1);
-    assert_int_equal(e.kind, ERR_MEMORY);
-    assert_non_null(strstr(e.msg, "activations of a batch"));
+    if (may_ask_for_all) {
+        assert_int_equal(tape_bind(&t, &huge, &e), -1);
+        assert_int_equal(e.kind, ERR_MEMORY);
+        assert_non_null(strstr(e.msg, "activations of a batch"));
+    }
     assert_int_equal(tape_bind(&t, &w.batch, &e), 0); /* a smaller one may follow */
     tape_forward(&t);
     tape_release(&t);
