@@ -6,20 +6,16 @@
  *       copies away from the originals; without a file, vectors are made in clusters.
  *   bench_search serve --docs FILE.npy --queries FILE.npy [--rows N]
  *       answers commands from standard input, for a comparison that takes turns with others:
- *         build KIND             seconds (one thread a core that the process may use), bytes
- *         k NUMBER               how many to find, 10 at first
- *         filter FILE | none     a byte for each row: 1, it may be found
- *         run KIND NUMBER FILE   all queries, ef or r as given, 0: as the program would;
- *                                milliseconds; row numbers to FILE as int32 [queries, k]
- *   bench_search index DIR [--rows N] [--docs FILE.npy] [--text DIR] [--ann KIND]
- *       fills a store in DIR with passages of 1000 bytes of the files below --text (made-up words
- *       without it or when they do not suffice) and builds the caches.
- *   bench_search grow DIR --rows N [--docs FILE.npy] [--text DIR]
- *       the same into an index that `semsearch index` made (DIR is its .semsearch), so that
- *       `semsearch query` can be asked over as many passages as one likes.
- *   bench_search cold DIR [--times N]
- *       one question (200 by words, 200 by vector) in fresh processes: wall time from fork to exit,
- *       and its steps.
+ *         build KIND             seconds, CPU seconds of all threads (one a core that the process
+ * may use), bytes k NUMBER               how many to find, 10 at first filter FILE | none     a
+ * byte for each row: 1, it may be found run KIND NUMBER FILE   all queries, ef or r as given, 0: as
+ * the program would; milliseconds; row numbers to FILE as int32 [queries, k] bench_search index DIR
+ * [--rows N] [--docs FILE.npy] [--text DIR] [--ann KIND] fills a store in DIR with passages of 1000
+ * bytes of the files below --text (made-up words without it or when they do not suffice) and builds
+ * the caches. bench_search grow DIR --rows N [--docs FILE.npy] [--text DIR] the same into an index
+ * that `semsearch index` made (DIR is its .semsearch), so that `semsearch query` can be asked over
+ * as many passages as one likes. bench_search cold DIR [--times N] one question (200 by words, 200
+ * by vector) in fresh processes: wall time from fork to exit, and its steps.
  *
  * Times of single steps are CPU time of one thread; npy files are float32 [n, dim].
  */
@@ -53,6 +49,14 @@ static double cpu_ms(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+/* Of all its threads. */
+static double process_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
@@ -414,8 +418,8 @@ static void bench_serve(int64_t rows, const char *docs, const char *queries)
         } else {
             trial_close(t);
             *t = (struct trial){.kind = t->kind, .v = &s.v, .queries = &s.queries};
-            const double took = trial_build(t);
-            printf("%.3f %zu\n", took, t->file.map.n);
+            const double cpu = process_ms(), took = trial_build(t);
+            printf("%.3f %.3f %zu\n", took, (process_ms() - cpu) / 1e3, t->file.map.n);
         }
     }
 }

@@ -3,7 +3,7 @@
 
     python3 tests/bench/peers/ann.py BENCH_SEARCH DOCS.npy QUERIES.npy [--rounds 5] [--only NAME,...] [--json FILE]
 
-Every index is built with one thread (its seconds are reported) and swept over its search parameter; the cheapest setting with
+Every index is built with one thread (its CPU seconds are reported) and swept over its search parameter; the cheapest setting with
 recall@10 >= 0.99 against exact fp32 is kept. The settings kept are then run in turns, all queries with one thread each, peers in one
 call for all queries (their fastest way), ours one query after the other. Reported: recall, median microseconds of CPU time and of
 wall time for a query, spread over rounds, ratio to ours. A recall counts a row as found when its cosine reaches that of the tenth
@@ -50,7 +50,7 @@ class Ours:
         return self.program.stdout.readline().split()
 
     def build(self, kind):
-        return float(self.ask(f"build {kind}")[0])
+        return float(self.ask(f"build {kind}")[1])
 
     def filter(self, mask):
         if mask is None:
