@@ -102,9 +102,9 @@ int encoder_embedder(const struct model *m, int threads, struct embedder **out,
                      struct err *err) WARN_UNUSED;
 
 /* The attention weights of one token sequence (special tokens and all, at most the window), as they
- * are computed in fp32: *weights is [layers, heads, n, n], row i what token i takes from each token,
- * adding up to 1; the caller frees it. type: [n] segments, NULL: all 0. Fails on ids that the model
- * has not, on memory, and for a model that was not opened in fp32. */
+ * are computed in fp32: *weights is [layers, heads, n, n], row i what token i takes from each
+ * token, adding up to 1; the caller frees it. type: [n] segments, NULL: all 0. Fails on ids that
+ * the model has not, on memory, and for a model that was not opened in fp32. */
 int model_attention(const struct model *m, const int *id, const int *type, int n, float **weights,
                     struct err *err) WARN_UNUSED;
 
