@@ -66,7 +66,10 @@ static int do_step(enum step step, const char *dir, enum store_mode mode, struct
     struct hash128 digest;
     switch (step) {
     case OPEN:
-        return store_open(dir, mode, NULL, s, err);
+        if (store_open(dir, mode, NULL, s, err))
+            return -1;
+        store_vectors_are(*s, PRECISION_INT8); /* counted beside those of the prepared index */
+        return 0;
     case PUT:
         return sample_put(*s, 100, 2, err);
     case REPLACE:
