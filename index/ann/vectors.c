@@ -10,6 +10,13 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Rows that stand alone are read from the file as long as this process has read few: mapping the
+ * page of one, with its neighbours and all that the kernel notes down about them, costs several
+ * times a read of 768 bytes. Whoever asks for many has the pages mapped sooner or later and finds
+ * them there for nothing; so does everybody where the vectors are few. */
+enum { READ_ROWS_MAX = 4096, MAP_BYTES_MAX = 32 << 20 };
+static atomic_int rows_read;
+
 struct vectors_builder {
     int dim;
     struct cache_writer *w;
@@ -132,17 +139,10 @@ int vectors_open(const struct cachefile *f, int64_t n_rows, int dim, struct vect
             return err_kind_set(err, ERR_CORRUPT, "the vectors are not %lld in number",
                                 (long long)n_rows);
     v->longest = *longest;
-    v->reader = f->reader;
+    v->reader = (size_t)n_rows * (size_t)dim * sizeof *v->f16 > MAP_BYTES_MAX ? f->reader : 0;
     v->f16_at = (int64_t)((const unsigned char *)v->f16 - f->map.p);
     return 0;
 }
-
-/* Rows that stand alone are read from the file as long as this process has read few: mapping the
- * page of one, with its neighbours and all that the kernel notes down about them, costs several
- * times a read of 768 bytes. Whoever asks for many has the pages mapped sooner or later and finds
- * them there for nothing. */
-enum { READ_ROWS_MAX = 4096 };
-static atomic_int rows_read;
 
 static bool read_row(const struct vectors *v, int64_t row, uint16_t *out)
 {

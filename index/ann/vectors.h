@@ -25,7 +25,7 @@ struct vectors {
     float longest; /* no row is longer than this */
     int64_t n;
     int dim;
-    int reader; /* 1 + a descriptor of the file they are in; 0: none */
+    int reader; /* 1 + a descriptor of the file they are in, when they are many; 0: none */
     int64_t f16_at;
 };
 
