@@ -36,6 +36,10 @@ check:
 bench: all
 	@scripts/bench $(BUILD)
 
+# Training on real data beside PyTorch: make reproduce DATA=... MODEL=... PYTHON=... OUT=... (see scripts/reproduce)
+reproduce: all
+	@scripts/reproduce $(BUILD) "$(DATA)" "$(MODEL)" "$(PYTHON)" "$(OUT)" $(NAMES)
+
 install: all
 	@DESTDIR=$(DESTDIR) cmake --install $(BUILD) --prefix $(PREFIX)
 
@@ -45,4 +49,4 @@ format:
 clean:
 	@rm -rf $(BUILD) build-*
 
-.PHONY: all setup demo test check bench install format clean
+.PHONY: all setup demo test check bench reproduce install format clean

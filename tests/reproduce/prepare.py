@@ -16,6 +16,7 @@ import sys
 from experiments import EXPERIMENTS
 
 SEED = 42
+OTHERS = 600  # documents beside the relevant ones in a held-out collection
 
 
 def rows_of(path):
@@ -125,12 +126,12 @@ def judged_set(e, corpus, queries, judged, out, others):
 def scifact(e, data, out):
     judged_set(e, jsonl(f"{data}/scifact/corpus.jsonl"),
                jsonl(f"{data}/scifact/queries.train.jsonl"),
-               judged_of(f"{data}/scifact/qrels/train.tsv"), out, 3000)
+               judged_of(f"{data}/scifact/qrels/train.tsv"), out, OTHERS)
 
 
 def cosqa(e, data, out):
     judged_set(e, jsonl(f"{data}/cosqa/corpus.jsonl"), jsonl(f"{data}/cosqa/queries.dev.jsonl"),
-               judged_of(f"{data}/cosqa/qrels/dev.tsv"), out, 3000)
+               judged_of(f"{data}/cosqa/qrels/dev.tsv"), out, OTHERS)
 
 
 def markdown_pairs(text):
@@ -172,8 +173,13 @@ def aws_pairs(e, data, out):
                 corpus.append({"_id": os.path.relpath(path, root), "title": "",
                                "text": open(path, encoding="utf-8", errors="replace").read()[:4000]})
     corpus.sort(key=lambda d: d["_id"])
-    write_beir(f"{out}/{e.search}", corpus, jsonl(f"{data}/aws-docs/queries.dev.jsonl"),
-               judged_of(f"{data}/aws-docs/qrels/dev.tsv"))
+    judged = judged_of(f"{data}/aws-docs/qrels/dev.tsv")
+    relevant = {d for _, d in judged}
+    rest = [d for d in corpus if d["_id"] not in relevant]
+    random.Random(SEED).shuffle(rest)
+    write_beir(f"{out}/{e.search}",
+               [d for d in corpus if d["_id"] in relevant] + rest[:OTHERS],
+               jsonl(f"{data}/aws-docs/queries.dev.jsonl"), judged)
 
 
 def held_out(rows, n):
