@@ -252,7 +252,7 @@ const struct option_row options[] = {
      "numbers of the encoder's products; auto: the fastest that this CPU has and the model does "
      "well in (default of index, query and similar; else fp32)"},
     {"threads", 0, ARG_COUNT, "N", "*", AT(threads),
-     "worker threads (default: the cores this process may use)"},
+     "worker threads (default: the cores this process may use; query and similar: 1)"},
     {"json", 0, ARG_FLAG, NULL, "*", AT(json), "one JSON document on standard output"},
     {"jsonl", 0, ARG_FLAG, NULL, "*", AT(jsonl), "one JSON object a line"},
     {"quiet", 'q', ARG_FLAG, NULL, "*", AT(quiet), "no progress and no notes"},
