@@ -107,8 +107,9 @@ const struct option_row options[] = {
      "with --init random: a config.json that says the shape"},
     {"tokenizer", 0, ARG_TEXT, "DIR", "train", AT(train.tokenizer),
      "with --init random: a folder with a tokenizer, such as `train tokenizer` makes"},
-    {"eval-data", 0, ARG_LIST, "FILE", "train", AT(train.eval_data),
-     "held-out data to score on, in the same formats (repeatable)"},
+    {"eval-data", 0, ARG_LIST, "PATH", "train", AT(train.eval_data),
+     "held-out data to score on, in the same formats (repeatable); sentence-similarity: or one "
+     "folder in BEIR's layout (corpus.jsonl, queries.jsonl, qrels/)"},
     {"resume", 0, ARG_TEXT, "DIR", "train", AT(train.resume),
      "go on with an interrupted run: its folder, or one checkpoint in it"},
     {"overwrite", 0, ARG_FLAG, NULL, "train", AT(train.overwrite),

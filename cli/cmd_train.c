@@ -389,7 +389,7 @@ static void tell_beginning(const struct train_report *r, const struct train_opti
     if (r->rows_moved)
         note("%lld times a row met its own text in a batch and went to a later one",
              (long long)r->rows_moved);
-    if (!o->n_eval_files && o->task == TASK_SENTENCE_SIMILARITY)
+    if (!o->n_eval_files && !o->eval_judged && o->task == TASK_SENTENCE_SIMILARITY)
         note("without --eval-data nothing says whether the new model is better");
 }
 
@@ -527,6 +527,7 @@ int cmd_train(const struct args *a, struct err *err)
     struct registry_entry base = {0}, teacher = {0};
     struct str command = {0};
     struct mined mined = {0};
+    struct judged_folder *judged = NULL;
     train_defaults(&o, task);
     typed(a, &command);
     o.command = command.p;
@@ -536,11 +537,16 @@ int cmd_train(const struct args *a, struct err *err)
     if (rc == 0 && t->teacher)
         rc = registry_resolve(t->teacher, &teacher, err);
     o.teacher = teacher.path;
-    if (rc == 0 && t->mine_negatives > 0)
+    if (rc == 0)
+        rc = train_judged(a, &o, &judged, err);
+    if (rc == 0 && t->mine_margin >= 0 && t->mine_negatives < 0)
+        rc = usage(err, "--mine-margin is for --mine-negatives", "semsearch train --help");
+    if (rc == 0 && t->mine_negatives >= 0)
         rc = train_mine(a, &o, &mined, err);
     if (rc == 0)
         rc = run(a, &o, err);
     mined_release(&mined);
+    judged_folder_free(judged);
     registry_entry_release(&base);
     registry_entry_release(&teacher);
     str_release(&command);

@@ -1,4 +1,5 @@
-/* train_files.h - what surrounds a training run: folders, curves, mined negatives. */
+/* train_files.h - what surrounds a training run: folders, curves, judged collections, mined
+ * negatives. */
 #ifndef SEMSEARCH_CLI_TRAIN_FILES_H
 #define SEMSEARCH_CLI_TRAIN_FILES_H
 
@@ -17,6 +18,13 @@ const char *train_version(void);
 
 /* The options about data files, over data_defaults(). */
 int train_data_settings(const struct args *a, struct data_options *o, struct err *err) WARN_UNUSED;
+
+/* Held-out questions from a folder in BEIR's layout. */
+struct judged_folder;
+/* --eval-data that names a folder is read into *out, for `o`; else *out stays NULL. */
+int train_judged(const struct args *a, struct train_options *o, struct judged_folder **out,
+                 struct err *err) WARN_UNUSED;
+void judged_folder_free(struct judged_folder *f); /* NULL is fine */
 
 /* Training data with mined negatives, in a file of its own. */
 struct mined {

@@ -6,7 +6,8 @@
  *   - those that score above (1 - margin) of the anchor's lowest positive: nobody marked them, but
  *     they are too likely to be right as well (false negatives),
  * and the first N that are left are its negatives. A row with fewer gets positives of other rows.
- * The rows are written to a table of their own, and the run goes on as if it had been given that.
+ * The rows are written to a table of their own, and the run goes on as if it had been given that;
+ * it keeps a copy, by which it is resumed although the index may have changed.
  */
 #include "cli/engine.h"
 #include "cli/output.h"
@@ -22,6 +23,7 @@
 #include <string.h>
 
 enum { NEGATIVES_MAX = 16, BATCH = 64 };
+#define KEPT   "mined.jsonl"
 #define MARGIN 0.05
 
 struct pair_row {
@@ -63,12 +65,12 @@ static void mining_release(struct mining *m)
 
 static int read_rows(struct mining *m, struct err *err)
 {
-    static const char *const wanted[] = {"anchor", "positive"};
+    static const char *const wanted[] = {"anchor", "positive", "negative", "negative_1"};
     const struct train_args *t = &m->a->train;
     m->table = xcalloc(t->data.n, sizeof *m->table);
     for (size_t f = 0; f < t->data.n; f++) {
         const struct table_request q = {.wanted = wanted,
-                                        .n_wanted = 2,
+                                        .n_wanted = ARRAY_LEN(wanted),
                                         .n_required = 2,
                                         .rename = m->a->columns.item,
                                         .n_rename = m->a->columns.n,
@@ -76,6 +78,9 @@ static int read_rows(struct mining *m, struct err *err)
         if (table_load(t->data.item[f], &q, &m->table[f], err))
             return -1;
         const struct table *table = &m->table[m->n_tables++];
+        if (table->has[2] || table->has[3])
+            return err_kind_set(err, ERR_USAGE, "--mine-negatives: '%s' has negatives already",
+                                table->name);
         m->row = xrealloc_array(m->row, m->n + table->n_rows, sizeof *m->row);
         for (size_t i = 0; i < table->n_rows; i++) {
             const struct span a = span_of(table_cell(table, i, 0));
@@ -165,13 +170,20 @@ static int choose(struct mining *m, const struct anchor *a, const struct search_
     return rc;
 }
 
-/* A positive of another anchor; which one is a matter of the row alone. */
+/* A positive of another anchor that is none of this one's; which is a matter of the row alone. */
 static struct span other_positive(const struct mining *m, const struct anchor *a, size_t row, int i)
 {
-    const uint64_t numbers[] = {row, (uint64_t)i};
+    enum { TRIES = 32 }; /* some text may be right for nearly all anchors */
     const size_t others = m->n - (a->last - a->first);
-    const size_t at = hash64(numbers, sizeof numbers) % others;
-    return m->row[at < a->first ? at : at + (a->last - a->first)].positive;
+    struct span text = {0};
+    for (uint64_t k = 0; k < TRIES; k++) {
+        const uint64_t numbers[] = {row, (uint64_t)i, k};
+        const size_t at = hash64(numbers, sizeof numbers) % others;
+        text = m->row[at < a->first ? at : at + (a->last - a->first)].positive;
+        if (!is_positive(m, a, text))
+            break;
+    }
+    return text;
 }
 
 /* The key that a column has in the data, so that --columns holds for the new table too. */
@@ -278,9 +290,36 @@ static int make_file(struct mined *out, struct err *err)
         out->dir = NULL;
         return err_hint(err, "set TMPDIR to a folder with room");
     }
-    out->file = path_join(out->dir, "mined.jsonl");
-    out->name[0] = out->file;
+    out->file = path_join(out->dir, KEPT);
     return 0;
+}
+
+static int check_options(const struct train_args *t, struct err *err)
+{
+    if (t->mine_negatives < 1 || t->mine_negatives > NEGATIVES_MAX)
+        return err_kind_set(err, ERR_USAGE, "--mine-negatives %lld: from 1 to %d",
+                            (long long)t->mine_negatives, NEGATIVES_MAX);
+    if (t->mine_margin > 1)
+        return err_kind_set(err, ERR_USAGE, "--mine-margin %g: from 0 to 1", t->mine_margin);
+    if (t->loss && strcmp(t->loss, "triplet") == 0 && t->mine_negatives > 1)
+        return err_kind_set(err, ERR_USAGE, "--loss triplet takes one negative a row, not %lld",
+                            (long long)t->mine_negatives);
+    return 0;
+}
+
+/* The rows that the run to be resumed was given. */
+static bool kept_rows(const struct train_options *o, struct mined *out)
+{
+    char *dir = o->resume ? train_out_dir(NULL, o->resume) : NULL;
+    char *file = dir ? path_join(dir, KEPT) : NULL;
+    free(dir);
+    if (file && file_exists(file)) {
+        note("the negatives are those that '%s' holds", file);
+        out->file = file;
+        return true;
+    }
+    free(file);
+    return false;
 }
 
 static int open_index(struct mining *m, struct err *err)
@@ -293,15 +332,12 @@ static int open_index(struct mining *m, struct err *err)
     return searcher_open(m->store, m->engine.embedder, &m->searcher, err);
 }
 
-int train_mine(const struct args *a, struct train_options *o, struct mined *out, struct err *err)
+static int mine(const struct args *a, struct mined *out, struct err *err)
 {
     struct mining m = {.a = a,
                        .wanted = (int)a->train.mine_negatives,
                        .margin = a->train.mine_margin >= 0 ? a->train.mine_margin : MARGIN};
     struct outfile f;
-    if (m.wanted > NEGATIVES_MAX)
-        return err_kind_set(err, ERR_USAGE, "--mine-negatives %d: at most %d", m.wanted,
-                            NEGATIVES_MAX);
     bar_init(&m.bar, a);
     int rc = read_rows(&m, err) || open_index(&m, err) || measure(&m, err) || make_file(out, err)
                  ? -1
@@ -316,16 +352,30 @@ int train_mine(const struct args *a, struct train_options *o, struct mined *out,
         rc = -1;
     }
     bar_end(&m.bar);
-    if (rc == 0) {
+    if (rc == 0)
         note("mined %lld negatives for %zu rows; passed over: %lld that hold a positive, %lld too "
              "near to it; filled up: %lld with positives of other rows",
              (long long)m.found, m.n, (long long)m.positives, (long long)m.near,
              (long long)m.filled);
-        o->data.file = out->name;
-        o->data.n_files = 1;
-    }
     mining_release(&m);
     return rc;
+}
+
+int train_mine(const struct args *a, struct train_options *o, struct mined *out, struct err *err)
+{
+    if (check_options(&a->train, err))
+        return -1;
+    if (!kept_rows(o, out)) {
+        if (!o->resume && train_check_out(o->out, o->overwrite, err))
+            return -1;
+        if (mine(a, out, err))
+            return -1;
+    }
+    out->name[0] = out->file;
+    o->data.file = out->name;
+    o->data.n_files = 1;
+    o->data.keep = KEPT;
+    return 0;
 }
 
 void mined_release(struct mined *m)

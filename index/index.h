@@ -4,6 +4,7 @@
 
 #include "index/chunk.h"
 #include "index/doc.h"
+#include "index/eval/beir.h"
 #include "index/eval/evaluate.h"
 #include "index/extract/extract.h"
 #include "index/glob.h"

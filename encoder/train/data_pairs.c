@@ -203,11 +203,20 @@ static int pairs_read(struct dataset *d, int loss, bool with_teacher, struct err
 static int pairs_encode(const struct dataset *d, const struct tokenizer *t, size_t i,
                         struct encoding *e, struct sequences *out, int64_t *n_cut, struct err *err)
 {
-    for (int c = 0; c < d->columns; c++)
-        if (text_encode(d, t, d->text[i * (size_t)d->columns + (size_t)c], NULL, (int)i, e, out,
-                        n_cut, err))
+    const size_t rows = d->n_items - d->n_pool, columns = (size_t)d->columns;
+    const size_t first = i < rows ? i * columns : rows * columns + (i - rows);
+    for (size_t k = 0; k < (i < rows ? columns : 1); k++)
+        if (text_encode(d, t, d->text[first + k], NULL, (int)i, e, out, n_cut, err))
             return -1;
     return 0;
 }
 
-const struct dataset_kind data_pairs = {.read = pairs_read, .encode = pairs_encode};
+static int pairs_finish(struct dataset *d, struct err *err)
+{
+    (void)err;
+    d->n = (int64_t)(d->n_items - d->n_pool);
+    return 0;
+}
+
+const struct dataset_kind data_pairs = {
+    .read = pairs_read, .encode = pairs_encode, .finish = pairs_finish};

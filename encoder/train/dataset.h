@@ -5,7 +5,7 @@
  * checked, dataset_tokenise() makes token ids. What comes out is one list of sequences end to end
  * and, by task, what belongs to each:
  *
- *   sentence-similarity   example e: sequences e * columns + c; score[e]
+ *   sentence-similarity   example e: sequences e * columns + c; score[e]; then n_pool more texts
  *   text-classification   example e: sequence e (a pair is one sequence); label[e] or score[e]
  *   token-classification  example e: sequence e; tag of each token, -1 where it does not count
  *   question-answering    example e: window e, of question `item`; begin and end of the answer
@@ -84,7 +84,7 @@ struct dataset {
     struct hash128 *hash; /* [n_files] of their contents */
 
     /* as read: item i has texts text[i * columns + c] */
-    size_t n_items;
+    size_t n_items, n_pool; /* the last n_pool items are single texts that are searched only */
     int columns;
     struct span *text;
     struct origin *origin;
@@ -125,6 +125,8 @@ struct dataset {
  * labels. */
 int dataset_read(struct dataset *d, enum train_task task, const struct data_options *o, int loss,
                  bool with_teacher, struct err *err) WARN_UNUSED;
+/* The same of judged questions; the texts stay the caller's. */
+void dataset_judged(struct dataset *d, const struct data_options *o, const struct judged *j);
 void dataset_release(struct dataset *d);
 
 /* Classes to numbers, in the model's order. A label that is not among them is a bad row. */

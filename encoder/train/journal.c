@@ -129,6 +129,20 @@ int journal_evaluation(struct journal *j, int64_t step, const struct evaluation 
     return put_line(j, &line, err);
 }
 
+int journal_keep_data(const struct data_options *data, const char *out, struct err *err)
+{
+    struct map m;
+    if (!data->keep)
+        return 0;
+    if (map_open(&m, data->file[0], err))
+        return -1;
+    char *path = path_join(out, data->keep);
+    const int rc = write_file(path, (struct span){(const char *)m.p, m.n}, err);
+    map_close(&m);
+    free(path);
+    return rc;
+}
+
 /* ---- training.json ------------------------------------------------------------------------------
  */
 
@@ -137,10 +151,11 @@ static void write_data(struct json_writer *w, const char *key, const struct data
     jw_key(w, key);
     jw_array(w);
     for (size_t i = 0; d && i < d->options.n_files; i++) {
+        const char *name = d->options.keep ? d->options.keep : d->options.file[i];
         char hex[33];
         hash_hex(d->hash[i], hex);
         jw_object(w);
-        jw_kstring(w, "file", span_of(d->options.file[i]));
+        jw_kstring(w, "file", span_of(name));
         jw_ktext(w, "hash", hex);
         jw_end(w);
     }

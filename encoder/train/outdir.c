@@ -19,6 +19,7 @@
 /* What a run makes, by name; nothing else of a folder is ever removed. */
 static const char *const made_here[] = {"checkpoint-[0-9]*",
                                         "metrics.jsonl",
+                                        "mined.jsonl",
                                         "training.json",
                                         "config.json",
                                         "model.safetensors",

@@ -99,9 +99,10 @@ static int check_options(const struct train_options *o, struct err *err)
     if (!(o->data.mask_probability > 0 && o->data.mask_probability < 1))
         return wrong(err, "--mlm-probability %g: must be between 0 and 1",
                      o->data.mask_probability);
-    if (o->load_best && o->n_eval_files == 0)
+    const bool evaluates = o->n_eval_files > 0 || o->eval_judged;
+    if (o->load_best && !evaluates)
         return wrong(err, "--load-best needs --eval-data");
-    if (o->early_stopping && (o->n_eval_files == 0 || o->eval_steps == 0))
+    if (o->early_stopping && (!evaluates || o->eval_steps == 0))
         return wrong(err, "--early-stopping needs --eval-data and --eval-steps");
     return 0;
 }
@@ -147,6 +148,33 @@ static void tell_skipped(const struct run *r, const struct dataset *d, const cha
                  d->first_skipped.msg);
 }
 
+static int read_evaluation_data(struct run *r, struct err *err)
+{
+    const struct train_options *o = r->o;
+    struct data_options eo = o->data;
+    if (o->n_eval_files == 0 && !o->eval_judged)
+        return 0;
+    r->has_eval = true;
+    eo.keep = NULL;
+    if (o->eval_judged) {
+        dataset_judged(&r->eval, &eo, o->eval_judged);
+        return 0;
+    }
+    eo.file = o->eval_file;
+    eo.n_files = o->n_eval_files;
+    /* the evaluation data may be of another kind than the training data: pairs with scores for a
+     * model trained on positives */
+    if (dataset_read(&r->eval, o->task, &eo, TRAIN_LOSS_AUTO, o->teacher != NULL, err))
+        return -1;
+    tell_skipped(r, &r->eval, "evaluation data");
+    if (r->eval.regression != r->data.regression)
+        return err_kind_set(err, ERR_FORMAT,
+                            "the labels of '%s' are numbers, those of the %s data are classes",
+                            r->eval.regression ? o->eval_file[0] : o->data.file[0],
+                            r->eval.regression ? "training" : "evaluation");
+    return 0;
+}
+
 static int read_data(struct run *r, struct err *err)
 {
     const struct train_options *o = r->o;
@@ -157,29 +185,26 @@ static int read_data(struct run *r, struct err *err)
         return wrong(err, "--teacher and --loss %s do not go together",
                      loss_name(o->teacher ? r->data.loss : LOSS_EMBEDDING_MSE));
     tell_skipped(r, &r->data, "training data");
-    if (o->n_eval_files == 0)
-        return 0;
-    struct data_options eo = o->data;
-    eo.file = o->eval_file;
-    eo.n_files = o->n_eval_files;
-    /* the evaluation data may be of another kind than the training data: pairs with scores for a
-     * model trained on positives */
-    if (dataset_read(&r->eval, o->task, &eo, TRAIN_LOSS_AUTO, o->teacher != NULL, err))
-        return -1;
-    r->has_eval = true;
-    tell_skipped(r, &r->eval, "evaluation data");
-    if (r->eval.regression != r->data.regression)
-        return err_kind_set(err, ERR_FORMAT,
-                            "the labels of '%s' are numbers, those of the %s data are classes",
-                            r->eval.regression ? o->eval_file[0] : o->data.file[0],
-                            r->eval.regression ? "training" : "evaluation");
-    return 0;
+    return read_evaluation_data(r, err);
 }
 
 static int by_value(const void *a, const void *b)
 {
     const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return (x > y) - (x < y);
+}
+
+static void name_row(const struct dataset *d, size_t row, bool more, struct str *out)
+{
+    struct span text = d->text[row * (size_t)d->columns];
+    for (text.n = text.n < 60 ? text.n : 60; text.n && (text.p[text.n - 1] & 0x80);)
+        text.n--; /* not in the middle of a character */
+    str_puts(out, more ? "; " : "");
+    if (d->origin)
+        str_printf(out, "%s, line %lld", d->options.file[d->origin[row].file],
+                   (long long)d->origin[row].line);
+    else
+        str_printf(out, "'%.*s'", (int)text.n, text.p);
 }
 
 /* Held-out rows whose texts were trained on say nothing about new texts. */
@@ -192,23 +217,23 @@ static void find_shared(struct run *r)
     uint64_t *key = xcalloc(n + 1, sizeof *key);
     memcpy(key, d->key, n * sizeof *key);
     qsort(key, n, sizeof *key, by_value);
+    const size_t rows = e->n_items - e->n_pool;
     size_t shared = 0, named = 0;
     struct str names = {0};
-    for (size_t i = 0; i < e->n_items; i++) {
+    for (size_t i = 0; i < rows; i++) {
         bool hit = false;
         for (size_t k = 0; k < c; k++)
             hit |= bsearch(&e->key[i * c + k], key, n, sizeof *key, by_value) != NULL;
         shared += hit;
-        if (hit && named < 3)
-            str_printf(&names, "%s%s, line %lld", named++ ? "; " : "",
-                       e->options.file[e->origin[i].file], (long long)e->origin[i].line);
+        if (hit && named++ < 3)
+            name_row(e, i, named > 1, &names);
     }
     r->report->shared_rows = shared;
     if (shared)
         run_note(r->sink,
                  "warning: %zu of %zu rows of the evaluation data share a text with the training "
                  "data (%s): what is measured on them is no evidence about new texts",
-                 shared, e->n_items, names.p);
+                 shared, rows, names.p);
     str_release(&names);
     free(key);
 }

@@ -286,6 +286,8 @@ static int begin(struct run *r, struct err *err)
     char *from = r->resume ? xasprintf("%s/..", r->resume) : xstrdup(r->out);
     const bool overwrite = o.overwrite && !r->in_place;
     int rc = outdir_open(&r->dir, r->out, overwrite, err);
+    if (rc == 0 && !r->in_place)
+        rc = journal_keep_data(&o.data, r->out, err);
     if (rc == 0)
         rc = journal_open(&r->journal, r->out, from, r->resume ? r->state.step : -1, err);
     if (rc == 0)

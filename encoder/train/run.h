@@ -133,6 +133,9 @@ int journal_step(struct journal *j, const struct train_step *s, struct err *err)
 int journal_evaluation(struct journal *j, int64_t step, const struct evaluation *e,
                        struct err *err) WARN_UNUSED;
 void journal_close(struct journal *j);
+/* Copies data that was made for this run (data_options.keep) into its folder. */
+int journal_keep_data(const struct data_options *data, const char *out,
+                      struct err *err) WARN_UNUSED;
 
 /* training.json: all settings, hashes of the data, version; with `report` also how it ended. */
 int journal_settings(const struct train_options *o, const struct dataset *d,

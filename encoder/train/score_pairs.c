@@ -210,16 +210,18 @@ static void rank_query(void *ctx, int item, int worker)
     s->recall[item] = hits / (double)n_right;
 }
 
-/* Distinct texts of all columns but the first. */
+/* Distinct texts of all columns but the first, and those that stand behind the rows. */
 static void gather_texts(struct search *s)
 {
     const struct dataset *d = s->d;
-    const size_t columns = (size_t)d->columns, all = (size_t)d->n * (columns - 1);
+    const size_t columns = (size_t)d->columns, all = (size_t)d->n * columns + d->n_pool;
     struct keyed *k = xcalloc(all + 1, sizeof *k);
     size_t n = 0;
     for (size_t row = 0; row < (size_t)d->n; row++)
         for (size_t c = 1; c < columns; c++)
             k[n++] = (struct keyed){d->key[row * columns + c], (int64_t)(row * columns + c)};
+    for (size_t q = (size_t)d->n * columns; q < all; q++)
+        k[n++] = (struct keyed){d->key[q], (int64_t)q};
     qsort(k, n, sizeof *k, by_key);
     size_t kept = 0;
     for (size_t i = 0; i < n; i++)

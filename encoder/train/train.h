@@ -88,8 +88,23 @@ struct data_options {
     double score_low, score_high;     /* scores from here to there become 0 to 1; equal: as is */
     double mask_probability;          /* .15 */
     bool whole_word;
+    /* The (one) file was made for this run: it is kept in the run's folder under this name, by
+     * which training.json calls it. NULL: the files are the user's. */
+    const char *keep;
 };
 void data_defaults(struct data_options *o);
+
+/* Held-out questions over a collection of texts: `pair` says which texts are right for which. All
+ * is borrowed. */
+struct judged_pair {
+    uint32_t question, text;
+};
+struct judged {
+    const char *name; /* for messages and training.json */
+    const struct span *question, *text;
+    const struct judged_pair *pair;
+    size_t n_questions, n_texts, n;
+};
 
 enum train_loss { TRAIN_LOSS_AUTO = -1 }; /* else an enum loss_kind */
 
@@ -99,6 +114,7 @@ struct train_options {
     struct data_options data;
     const char *const *eval_file;
     size_t n_eval_files;
+    const struct judged *eval_judged; /* sentence-similarity only: instead of files */
     const char *out,
         *resume; /* resume: a run's folder or one of its checkpoints; NULL: a new run */
     bool overwrite;
