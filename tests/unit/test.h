@@ -9,4 +9,12 @@
 
 #include <cmocka.h>
 
+/* A call that must succeed; it takes &err, which is the macro's own. */
+#define OK(call)                                                   \
+    do {                                                           \
+        struct err err = {0};                                      \
+        if ((call) != 0)                                           \
+            fail_msg("%s: %s", #call, err.msg[0] ? err.msg : "?"); \
+    } while (0)
+
 #endif

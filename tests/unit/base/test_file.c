@@ -2,6 +2,7 @@
 #include "src/base/file.h"
 #include "src/base/json.h"
 #include "src/base/mem.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/test.h"
 
 #include <dirent.h>
@@ -12,21 +13,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static char dir[64];
-
-static int setup(void **state)
-{
-    (void)state;
-    strcpy(dir, "/tmp/semsearch-test-XXXXXX");
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    return dir_remove_tree(dir, NULL);
-}
 
 static int entries(void)
 {
@@ -186,12 +172,12 @@ static void test_dirs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_outfile, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_outfile_full, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_outfile_device, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_pipe, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_read, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_dirs, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_outfile, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_outfile_full, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_outfile_device, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_pipe, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_read, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_dirs, scratch_make, scratch_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

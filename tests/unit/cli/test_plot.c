@@ -2,26 +2,12 @@
 #include "cli/plot.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/test.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static char dir[64];
-
-static int setup(void **state)
-{
-    (void)state;
-    strcpy(dir, "/tmp/semsearch-test-XXXXXX");
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    return dir_remove_tree(dir, NULL);
-}
 
 static size_t count(const char *text, const char *what)
 {
@@ -116,5 +102,5 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(panels), cmocka_unit_test(hard_ranges),
                                        cmocka_unit_test(long_runs), cmocka_unit_test(refused)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -3,6 +3,7 @@
 #include "encoder/encoder.h"
 #include "src/base/file.h"
 #include "src/kernels/kernels.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/test.h"
 
 #include <math.h>
@@ -10,20 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char dir[64];
-
 static int setup(void **state)
 {
-    (void)state;
-    struct err err = {0};
-    strcpy(dir, "/tmp/semsearch-test-XXXXXX"); /* the cache folder */
-    return mkdtemp(dir) && setenv("XDG_CACHE_HOME", dir, 1) == 0 ? kernels_init(&err) : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    return dir_remove_tree(dir, NULL);
+    return scratch_make(state) || kernels_init(NULL);
 }
 
 static struct model *model_named(struct span name)
@@ -103,5 +93,5 @@ static void refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(golden), cmocka_unit_test(refused)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, scratch_remove);
 }

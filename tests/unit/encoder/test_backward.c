@@ -7,6 +7,7 @@
 #include "src/base/file.h"
 #include "src/base/json.h"
 #include "src/base/mem.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/test.h"
 
 #include <limits.h>
@@ -38,19 +39,9 @@ static const struct subject {
                 {"roberta-question-answering", NULL, NULL, HEAD_SPAN},
                 {"roberta-fill-mask", NULL, NULL, HEAD_MLM}};
 
-static char dir[64];
-
 static int setup(void **state)
 {
-    (void)state;
-    strcpy(dir, "/tmp/semsearch-test-XXXXXX");
-    return mkdtemp(dir) ? kernels_init(NULL) : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    return dir_remove_tree(dir, NULL);
+    return scratch_make(state) || kernels_init(NULL);
 }
 
 static const char *folder_of(const struct subject *s)
@@ -490,5 +481,5 @@ int main(void)
                                        cmocka_unit_test(test_dropout_knows_sequences),
                                        cmocka_unit_test(test_memory),
                                        cmocka_unit_test(test_refusals)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, scratch_remove);
 }

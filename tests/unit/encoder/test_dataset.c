@@ -4,43 +4,31 @@
 #include "encoder/train/batch.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/test.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-static char dir[64];
 static struct tokenizer *letters, *words;
 
 static int setup(void **state)
 {
-    (void)state;
-    struct err err = {0};
-    strcpy(dir, "/tmp/semsearch-test-XXXXXX");
-    if (!mkdtemp(dir) || model_open_tokenizer("tests/data/models/tiny", &letters, &err) ||
-        model_open_tokenizer("tests/golden/heads/bert-fill-mask", &words, &err))
-        return -1;
-    return 0;
+    return scratch_make(state) || model_open_tokenizer("tests/data/models/tiny", &letters, NULL) ||
+           model_open_tokenizer("tests/golden/heads/bert-fill-mask", &words, NULL);
 }
 
 static int teardown(void **state)
 {
-    (void)state;
     tokenizer_free(letters);
     tokenizer_free(words);
-    return dir_remove_tree(dir, NULL);
+    return scratch_remove(state);
 }
 
 static char *file_of(const char *name, const char *text)
 {
-    char *path = path_join(dir, name);
-    struct outfile f;
-    struct err err = {0};
-    assert_int_equal(outfile_open(&f, path, &err), 0);
-    outfile_write(&f, text, strlen(text));
-    assert_int_equal(outfile_commit(&f, &err), 0);
-    return path;
+    return scratch_put(name, text, strlen(text));
 }
 
 struct given {

@@ -4,6 +4,7 @@
 #include "encoder/model/learner.h"
 #include "encoder/model/runner.h"
 #include "src/base/mem.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/test.h"
 
 #include <math.h>
@@ -27,21 +28,6 @@ static const char *const names[] = {"bert-text-classification",
                                     "distilbert-token-classification",
                                     "distilbert-question-answering",
                                     "distilbert-fill-mask"};
-
-static char dir[64]; /* a scratch folder of this test, also the cache folder */
-
-static int setup(void **state)
-{
-    (void)state;
-    strcpy(dir, "/tmp/semsearch-test-XXXXXX");
-    return mkdtemp(dir) ? setenv("XDG_CACHE_HOME", dir, 1) : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    return dir_remove_tree(dir, NULL);
-}
 
 static const char *folder(const char *name)
 {
@@ -524,5 +510,5 @@ int main(void)
                                        cmocka_unit_test(test_bf16),
                                        cmocka_unit_test(test_random),
                                        cmocka_unit_test(test_sentence_folders)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -3,6 +3,7 @@
  * fingerprints and the cache. */
 #include "encoder/model/model.h"
 #include "src/base/mem.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/test.h"
 
 #include <dirent.h>
@@ -16,23 +17,6 @@
 #include <unistd.h>
 
 #define MODELS "tests/golden/models/"
-
-static char dir[64]; /* a scratch folder of this test, also the cache folder */
-
-static int setup(void **state)
-{
-    (void)state;
-    strcpy(dir, "/tmp/semsearch-test-XXXXXX");
-    if (!mkdtemp(dir))
-        return -1;
-    return setenv("XDG_CACHE_HOME", dir, 1);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    return dir_remove_tree(dir, NULL);
-}
 
 static struct model *open_or_fail(const char *path, const struct model_options *o)
 {
@@ -705,6 +689,7 @@ static void test_no_cache(void **state)
     embed_one(MODELS "bert", again, &mapped);
     assert_false(mapped);
     setenv("HOME", home, 1);
+    setenv("XDG_CACHE_HOME", dir, 1);
     free(home);
 }
 
@@ -735,19 +720,19 @@ static void test_old_images_go(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_golden, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_bit_identity, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_memory_is_bounded, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_prompts_and_space, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_embedder, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_info, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_refused_folders, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_options, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_fingerprint, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_cache, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_identity, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_foreign_identity, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_no_cache, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_old_images_go, setup, teardown)};
+        cmocka_unit_test_setup_teardown(test_golden, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_bit_identity, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_memory_is_bounded, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_prompts_and_space, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_embedder, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_info, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_refused_folders, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_options, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_fingerprint, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_cache, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_identity, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_foreign_identity, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_no_cache, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_old_images_go, scratch_make, scratch_remove)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include "encoder/model/gate.h"
 #include "encoder/tape/linear.h"
 #include "src/base/mem.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/test.h"
 
 #include <math.h>
@@ -12,23 +13,6 @@
 #include <unistd.h>
 
 #define MODELS "tests/golden/models/"
-
-static char dir[64]; /* the cache folder */
-
-static int setup(void **state)
-{
-    (void)state;
-    strcpy(dir, "/tmp/semsearch-test-XXXXXX");
-    if (!mkdtemp(dir))
-        return -1;
-    return setenv("XDG_CACHE_HOME", dir, 1);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    return dir_remove_tree(dir, NULL);
-}
 
 /* ---- the op -------------------------------------------------------------------------------------
  */
@@ -452,18 +436,21 @@ static void test_auto(void **state)
     assert_string_equal(opened_as(NULL), "fp32");
 }
 
+/* each with a cache of its own */
+#define SCRATCH(test) cmocka_unit_test_setup_teardown(test, scratch_make, scratch_remove)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unknown_precision), /* also fills kern */
-        cmocka_unit_test(test_near_fp32),
-        cmocka_unit_test(test_threads_change_nothing),
-        cmocka_unit_test(test_where_precision_applies),
-        cmocka_unit_test_setup_teardown(test_models, setup, teardown),
-        cmocka_unit_test(test_gate_compare),
-        cmocka_unit_test(test_gate_order),
-        cmocka_unit_test_setup_teardown(test_gate_planted, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_auto, setup, teardown),
+        SCRATCH(test_unknown_precision), /* also fills kern */
+        SCRATCH(test_near_fp32),
+        SCRATCH(test_threads_change_nothing),
+        SCRATCH(test_where_precision_applies),
+        SCRATCH(test_models),
+        SCRATCH(test_gate_compare),
+        SCRATCH(test_gate_order),
+        SCRATCH(test_gate_planted),
+        SCRATCH(test_auto),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

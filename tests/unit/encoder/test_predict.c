@@ -3,6 +3,7 @@
 #include "encoder/encoder.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/test.h"
 
 #include <math.h>
@@ -11,21 +12,6 @@
 #include <string.h>
 
 #define HEADS "tests/golden/heads/"
-
-static char dir[64];
-
-static int setup(void **state)
-{
-    (void)state;
-    strcpy(dir, "/tmp/semsearch-test-XXXXXX");
-    return mkdtemp(dir) ? setenv("XDG_CACHE_HOME", dir, 1) : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    return dir_remove_tree(dir, NULL);
-}
 
 static struct model *open_head(const char *name, const char *task)
 {
@@ -281,5 +267,5 @@ int main(void)
                                        cmocka_unit_test(test_running_text),
                                        cmocka_unit_test(test_answers), cmocka_unit_test(test_masks),
                                        cmocka_unit_test(test_next_sentence)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -1,6 +1,7 @@
 /* test_safetensors.c - weight files: what is read, and every way in which a header can lie. */
 #include "encoder/weights/folder.h"
 #include "src/base/mem.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/test.h"
 
 #include <stdio.h>
@@ -9,29 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char dir[64];
-
-static int setup(void **state)
-{
-    (void)state;
-    strcpy(dir, "/tmp/semsearch-test-XXXXXX");
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    return dir_remove_tree(dir, NULL);
-}
-
 static void put(const char *name, const void *p, size_t n)
 {
-    char *path = path_join(dir, name);
-    FILE *f = fopen(path, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(p, 1, n, f), n);
-    fclose(f);
-    free(path);
+    free(scratch_put(name, p, n));
 }
 
 /* Writes NAME with this header and n_data bytes counting up from 0. */
@@ -252,11 +233,11 @@ static void test_other_formats(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_good, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_hostile_headers, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_hostile_lengths, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_flipped_bytes, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_shards, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_other_formats, setup, teardown)};
+        cmocka_unit_test_setup_teardown(test_good, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_hostile_headers, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_hostile_lengths, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_flipped_bytes, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_shards, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_other_formats, scratch_make, scratch_remove)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,26 +2,12 @@
 #include "encoder/train/train.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/test.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static char dir[64];
-
-static int setup(void **state)
-{
-    (void)state;
-    strcpy(dir, "/tmp/semsearch-test-XXXXXX");
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    return dir_remove_tree(dir, NULL);
-}
 
 static const char *const wanted[] = {"a", "b"};
 
@@ -29,12 +15,7 @@ static const char *const wanted[] = {"a", "b"};
 static int read_text(const char *name, const char *text, const char *const *rename, size_t n_rename,
                      struct table *t, struct err *err)
 {
-    char *path = path_join(dir, name);
-    struct outfile f;
-    struct err ignored = {0};
-    assert_int_equal(outfile_open(&f, path, &ignored), 0);
-    outfile_write(&f, text, strlen(text));
-    assert_int_equal(outfile_commit(&f, &ignored), 0);
+    char *path = scratch_put(name, text, strlen(text));
     memset(err, 0, sizeof *err);
     const int rc = table_read(path, wanted, 2, rename, n_rename, t, err);
     free(path);
@@ -122,9 +103,9 @@ static void test_correlation(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_formats, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_rename_and_numbers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_formats, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_refusals, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_rename_and_numbers, scratch_make, scratch_remove),
         cmocka_unit_test(test_correlation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,15 +4,12 @@
 #include "encoder/tokenizer/tokenizer.h"
 #include "src/base/json.h"
 #include "src/base/unicode.h"
+#include "tests/unit/test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #define GOLDEN "tests/golden/tokenizer/"
 

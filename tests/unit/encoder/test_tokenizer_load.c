@@ -3,16 +3,13 @@
 #include "encoder/tokenizer/tokenizer.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
+#include "tests/unit/test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #define UNCASED "tests/golden/tokenizer/uncased"
 

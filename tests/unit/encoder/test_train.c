@@ -3,6 +3,7 @@
 #include "encoder/train/score.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/test.h"
 
 #include <math.h>
@@ -13,21 +14,6 @@
 
 #define RUNS "tests/golden/train/runs"
 #define TINY "tests/data/models/tiny"
-
-static char dir[64];
-
-static int setup(void **state)
-{
-    (void)state;
-    strcpy(dir, "/tmp/semsearch-test-XXXXXX");
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    return dir_remove_tree(dir, NULL);
-}
 
 static const char *const triples[] = {RUNS "/triples.tsv"};
 
@@ -449,5 +435,5 @@ int main(void)
                                        cmocka_unit_test(test_answers),
                                        cmocka_unit_test(test_classes),
                                        cmocka_unit_test(test_verdict)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -4,6 +4,7 @@
 #include "src/base/file.h"
 #include "src/base/json.h"
 #include "src/base/mem.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/test.h"
 
 #include <math.h>
@@ -99,22 +100,21 @@ static void test_runs(void **state)
     assert_true(js_count(runs) >= 16);
     for (size_t i = 0; i < js_count(runs); i++) {
         const json_value *run = js_at(runs, i);
-        char dir[] = "/tmp/semsearch-test-XXXXXX";
-        assert_non_null(mkdtemp(dir));
+        char *out = path_join(dir, text_of(run, "name"));
         struct train_options o;
         struct train_report report;
         char *data = path_join(RUNS, text_of(run, "data"));
         const char *files[] = {data};
-        set_options(run, dir, &o);
+        set_options(run, out, &o);
         o.data.file = files;
         o.data.n_files = 1;
         if (train_run(&o, NULL, &report, &err))
             fail_msg("%s: %s", text_of(run, "name"), err.msg);
         assert_false(report.new_head); /* the reference began with the head of the folder */
-        compare(run, text_of(run, "name"), dir);
+        compare(run, text_of(run, "name"), out);
         train_report_release(&report);
         free(data);
-        (void)!dir_remove_tree(dir, NULL);
+        free(out);
     }
     js_free(all);
 }
@@ -122,5 +122,5 @@ static void test_runs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_runs)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -3,37 +3,12 @@
 #include "encoder/train/train.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/test.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static char dir[64];
-
-static int setup(void **state)
-{
-    (void)state;
-    strcpy(dir, "/tmp/semsearch-test-XXXXXX");
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    return dir_remove_tree(dir, NULL);
-}
-
-static char *put(const char *name, const char *text, size_t n)
-{
-    char *const path = path_join(dir, name);
-    struct outfile f;
-    struct err err = {0};
-    assert_int_equal(outfile_open(&f, path, &err), 0);
-    outfile_write(&f, text, n);
-    assert_int_equal(outfile_commit(&f, &err), 0);
-    return path;
-}
 
 /* `word` `times` over, each on a line. */
 static void repeat(struct str *s, const char *word, int times)
@@ -50,7 +25,7 @@ static char *example(void)
     repeat(&s, "pun", 12);
     repeat(&s, "bun", 4);
     repeat(&s, "hugs", 5);
-    char *const path = put("example.txt", s.p, s.n);
+    char *const path = scratch_put("example.txt", s.p, s.n);
     str_release(&s);
     return path;
 }
@@ -107,7 +82,7 @@ static void runs_of_one_letter(void **state)
     (void)state;
     struct str s = {0};
     repeat(&s, "aaaaa", 3);
-    char *const file = put("runs.txt", s.p, s.n), *const out = path_join(dir, "runs");
+    char *const file = scratch_put("runs.txt", s.p, s.n), *const out = path_join(dir, "runs");
     struct tokenizer_train_options o;
     tokenizer_train_defaults(&o);
     train((const char *const *)&file, 1, &o, out);
@@ -123,7 +98,7 @@ static void loads(void **state)
 {
     (void)state;
     static const char text[] = "Grüße aus Köln, Grüße an alle! \xff\x01 Köln Grüße\n";
-    char *const file = put("text.txt", text, sizeof text - 1);
+    char *const file = scratch_put("text.txt", text, sizeof text - 1);
     for (int lower = 0; lower < 2; lower++) {
         char *const out = path_join(dir, lower ? "lower" : "cased");
         struct tokenizer_train_options o;
@@ -157,8 +132,8 @@ static void loads(void **state)
 static void repeatable(void **state)
 {
     (void)state;
-    char *const a = put("a.txt", "one two three two one\n", 22);
-    char *const b = put("b.txt", "three one\ntwo two", 17);
+    char *const a = scratch_put("a.txt", "one two three two one\n", 22);
+    char *const b = scratch_put("b.txt", "three one\ntwo two", 17);
     const char *const there[] = {a, b}, *const back[] = {b, a};
     char *const first = path_join(dir, "first"), *const second = path_join(dir, "second");
     static const char *const names[] = {"vocab.txt", "tokenizer.json", "tokenizer_config.json",
@@ -197,7 +172,8 @@ static void refused(void **state)
     (void)state;
     struct tokenizer_train_options o;
     tokenizer_train_defaults(&o);
-    char *const empty = put("empty.txt", "", 0), *const blank = put("blank.txt", " \n\t\n", 4);
+    char *const empty = scratch_put("empty.txt", "", 0), *const blank =
+                                                             scratch_put("blank.txt", " \n\t\n", 4);
     char *const file = example();
     refuse(empty, &o, "no words");
     refuse(blank, &o, "no words");
@@ -221,7 +197,7 @@ static void small_alphabet(void **state)
     struct str s = {0};
     repeat(&s, "ab", 5);
     repeat(&s, "zab", 1);
-    char *const file = put("small.txt", s.p, s.n), *const out = path_join(dir, "small");
+    char *const file = scratch_put("small.txt", s.p, s.n), *const out = path_join(dir, "small");
     struct tokenizer_train_options o;
     tokenizer_train_defaults(&o);
     o.alphabet = 2;
@@ -238,5 +214,5 @@ int main(void)
         cmocka_unit_test(joins_in_order), cmocka_unit_test(runs_of_one_letter),
         cmocka_unit_test(loads),          cmocka_unit_test(repeatable),
         cmocka_unit_test(small_alphabet), cmocka_unit_test(refused)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -2,8 +2,6 @@
 #include "extract_sample.h"
 
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -11,9 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "src/base/file.h"
+#include "tests/unit/test.h"
 
 struct extractor *sample_open(const struct extract_limits *limits)
 {

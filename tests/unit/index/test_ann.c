@@ -4,22 +4,12 @@
 #include "index/ann/hnsw_graph.h"
 #include "src/base/mem.h"
 #include "src/kernels/kernels.h"
+#include "tests/unit/test.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-#define OK(call)                                                   \
-    do {                                                           \
-        struct err err = {0};                                      \
-        if ((call) != 0)                                           \
-            fail_msg("%s: %s", #call, err.msg[0] ? err.msg : "?"); \
-    } while (0)
 
 static uint64_t seed;
 static float uniform(void) /* -1..1 */

@@ -3,16 +3,13 @@
 #include "index/clean.h"
 #include "src/base/mem.h"
 #include "tests/unit/index/fake_embedder.h"
+#include "tests/unit/test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static uint64_t rng = 7;
 

@@ -15,13 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct err failure;
-#define OK(call)                                    \
-    do {                                            \
-        failure = (struct err){0};                  \
-        if ((call) != 0)                            \
-            fail_msg("%s: %s", #call, failure.msg); \
-    } while (0)
+static struct err failure; /* of the last call that was to fail */
 
 #define NEAR(a, b) assert_true(fabs((a) - (b)) < 1e-9)
 
@@ -219,7 +213,7 @@ static void a_collection_is_scored_in_all_modes(void **state)
     char *run = path_join(g->dir, "run");
     const struct evaluate_options o = {.data = g->dir, .scratch = g->scratch, .run = run};
     struct evaluate_report r;
-    OK(evaluate_search(&o, g->e, NULL, &r, &failure));
+    OK(evaluate_search(&o, g->e, NULL, &r, &err));
     assert_int_equal(r.queries, 2);
     assert_int_equal(r.documents, 4);
     /* q1: d1 first; q2: d2 is found by its word, document 4 shares nothing */
@@ -234,7 +228,7 @@ static void a_collection_is_scored_in_all_modes(void **state)
     assert_true(r.p50_ms > 0 && r.p95_ms >= r.p50_ms);
     struct str text = {0};
     char *path = path_join(g->dir, "run.keyword");
-    OK(file_read(path, 1 << 20, &text, &failure));
+    OK(file_read(path, 1 << 20, &text, &err));
     assert_memory_equal(text.p, "q1 Q0 d1 1 ", 11);
     assert_non_null(strstr(text.p, "\nq2 Q0 d2 1 "));
     assert_non_null(strstr(text.p, " semsearch-keyword\n"));
@@ -258,7 +252,7 @@ static void a_document_counts_by_its_best_passage(void **state)
     tempdir_write(g->dir, "qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\tlong\t1\n");
     const struct evaluate_options o = {.data = g->dir, .scratch = g->scratch, .chunk = true};
     struct evaluate_report r;
-    OK(evaluate_search(&o, g->e, NULL, &r, &failure));
+    OK(evaluate_search(&o, g->e, NULL, &r, &err));
     assert_int_equal(r.documents, 2);
     NEAR(r.mode[SEARCH_KEYWORD].mrr10, 1);
     NEAR(r.mode[SEARCH_VECTOR].recall100, 1);

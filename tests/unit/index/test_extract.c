@@ -1,7 +1,5 @@
 /* Every format's sample through the worker: kind, title, text, blocks, pages. */
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -9,10 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "extract_sample.h"
 #include "src/base/unicode.h"
+#include "tests/unit/test.h"
 
 static struct extractor *x;
 

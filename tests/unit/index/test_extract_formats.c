@@ -1,15 +1,12 @@
 /* How a file's format is found, and how text is divided; without the worker. */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "index/extract/blocks.h"
 #include "index/extract/formats.h"
+#include "tests/unit/test.h"
 
 #define HEAD(s)            \
     {                      \

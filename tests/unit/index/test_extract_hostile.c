@@ -1,9 +1,7 @@
 /* Files that attack, and workers that go wrong: the file fails with a reason, the next one is read.
  */
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,10 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "extract_sample.h"
 #include "src/base/clock.h"
+#include "tests/unit/test.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 static const bool sanitized = true; /* no memory limit then: ASan reserves all of it */

@@ -2,9 +2,7 @@
  * request, the death of the program. */
 #include <dirent.h>
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,12 +12,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "extract_sample.h"
 #include "src/base/clock.h"
 #include "src/base/stop.h"
 #include "tempdir.h"
+#include "tests/unit/test.h"
 
 static const char pdf[] = "%PDF-1.4 stands for a real one";
 static char *dir;

@@ -1,16 +1,13 @@
 /* Patterns: a table of what matches, and patterns that would hang a naive matcher. */
 #include "index/glob.h"
 #include "src/base/clock.h"
+#include "tests/unit/test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
 #include <string.h>
-
-#include <cmocka.h>
 
 struct row {
     const char *pattern, *text;

@@ -5,17 +5,14 @@
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "tests/unit/index/tempdir.h"
+#include "tests/unit/test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static uint64_t rng;
 

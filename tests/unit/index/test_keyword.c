@@ -3,23 +3,13 @@
 #include "index/keyword/words.h"
 #include "index/snapshot.h"
 #include "src/base/mem.h"
+#include "tests/unit/test.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-#define OK(call)                                                   \
-    do {                                                           \
-        struct err err = {0};                                      \
-        if ((call) != 0)                                           \
-            fail_msg("%s: %s", #call, err.msg[0] ? err.msg : "?"); \
-    } while (0)
 
 /* ---- words */
 

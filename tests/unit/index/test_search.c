@@ -13,15 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OK(call)                                    \
-    do {                                            \
-        failure = (struct err){0};                  \
-        if ((call) != 0)                            \
-            fail_msg("%s: %s", #call, failure.msg); \
-    } while (0)
-
-static struct err failure; /* of the call inside OK() */
-
 struct ground {
     char *dir;
     struct store *s;
@@ -34,15 +25,15 @@ static void set_meta(struct ground *g)
     char print[33], dim[16];
     update_fingerprint(g->e, print);
     snprintf(dim, sizeof dim, "%d", g->e->dim);
-    OK(store_meta_set(g->s, "fingerprint", print, &failure));
-    OK(store_meta_set(g->s, "dim", dim, &failure));
+    OK(store_meta_set(g->s, "fingerprint", print, &err));
+    OK(store_meta_set(g->s, "dim", dim, &err));
 }
 
 static int set_up(void **state)
 {
     struct ground *g = xcalloc(1, sizeof *g);
     g->dir = tempdir_new();
-    OK(store_open(g->dir, STORE_CREATE, NULL, &g->s, &failure));
+    OK(store_open(g->dir, STORE_CREATE, NULL, &g->s, &err));
     g->e = fake_embedder_new(1, 256);
     set_meta(g);
     *state = g;
@@ -73,7 +64,7 @@ static int64_t put(struct ground *g, const char *path, const char *text, enum do
         const size_t len = end ? (size_t)(end - p) : strlen(p);
         const struct span passage = {p, len};
         float full[FAKE_DIM];
-        OK(g->e->embed(g->e, &passage, 1, EMBED_PASSAGE, full, NULL, &failure));
+        OK(g->e->embed(g->e, &passage, 1, EMBED_PASSAGE, full, NULL, &err));
         kern.f32_to_f16(half[n], full, FAKE_DIM);
         vector[n] = half[n];
         chunk[n] =
@@ -89,7 +80,7 @@ static int64_t put(struct ground *g, const char *path, const char *text, enum do
     d.content = hash_bytes(text, strlen(text));
     d.text_bytes = (int64_t)strlen(text);
     d.n_chunks = (int64_t)n;
-    OK(store_put(g->s, &d, span_of(text), chunk, n, vector, FAKE_DIM, &failure));
+    OK(store_put(g->s, &d, span_of(text), chunk, n, vector, FAKE_DIM, &err));
     return d.id;
 }
 
@@ -101,7 +92,7 @@ static void note(struct ground *g, const char *path, const char *text)
 static void open_searcher(struct ground *g)
 {
     searcher_close(g->q);
-    OK(searcher_open(g->s, g->e, &g->q, &failure));
+    OK(searcher_open(g->s, g->e, &g->q, &err));
 }
 
 static struct search_options usual(enum search_mode mode, int k)
@@ -113,7 +104,7 @@ static struct search_options usual(enum search_mode mode, int k)
 static struct search_answer ask(struct ground *g, const char *text, const struct search_options *o)
 {
     struct search_answer a;
-    OK(search_text(g->q, span_of(text), o, &a, &failure));
+    OK(search_text(g->q, span_of(text), o, &a, &err));
     for (size_t i = 0; i < a.n; i++) {
         assert_int_equal(a.item[i].rank, i + 1);
         assert_true(a.item[i].score >= 0 && a.item[i].score <= 1);
@@ -364,13 +355,13 @@ static void like_leaves_out_what_was_asked_by(void **state)
     for (int mode = 0; mode < 3; mode++) {
         const struct search_options o = usual((enum search_mode)mode, 5);
         struct search_answer a;
-        OK(search_like_doc(g->q, id, &o, &a, &failure));
+        OK(search_like_doc(g->q, id, &o, &a, &err));
         assert_true(a.n >= 1);
         assert_string_equal(a.item[0].doc.path, "b.md");
         assert_false(has_path(&a, "a.md"));
         const int64_t chunk = a.item[0].chunk.id;
         search_answer_release(&a);
-        OK(search_like_chunk(g->q, chunk, &o, &a, &failure));
+        OK(search_like_chunk(g->q, chunk, &o, &a, &err));
         assert_true(a.n >= 1);
         assert_string_equal(a.item[0].doc.path, "a.md");
         assert_false(has_path(&a, "b.md"));
@@ -412,9 +403,8 @@ static void removed_documents_are_gone(void **state)
     struct ground *g = *state;
     small_library(g);
     struct store_doc d;
-    struct err err = {0};
-    assert_int_equal(store_doc_by_path(g->s, "sea/storm.txt", &d, &err), 1);
-    OK(store_delete(g->s, d.id, &failure));
+    assert_int_equal(store_doc_by_path(g->s, "sea/storm.txt", &d, NULL), 1);
+    OK(store_delete(g->s, d.id, &err));
     store_doc_release(&d);
     const struct search_options o = usual(SEARCH_HYBRID, 10);
     struct search_answer a = ask(g, "harbour storm masts", &o); /* still on the old snapshot */
@@ -432,27 +422,27 @@ static void what_cannot_be_asked_is_said(void **state)
     struct ground *g = *state;
     small_library(g);
     struct search_answer a;
-    struct err err = {0};
+    struct err refused = {0};
     struct search_options o = usual(SEARCH_HYBRID, 0);
-    assert_int_equal(search_text(g->q, span_of("x"), &o, &a, &err), -1);
-    assert_int_equal(err.kind, ERR_USAGE);
+    assert_int_equal(search_text(g->q, span_of("x"), &o, &a, &refused), -1);
+    assert_int_equal(refused.kind, ERR_USAGE);
 
     struct searcher *words;
-    OK(searcher_open(g->s, NULL, &words, &failure));
+    OK(searcher_open(g->s, NULL, &words, &err));
     o = usual(SEARCH_KEYWORD, 3);
-    OK(search_text(words, span_of("bread"), &o, &a, &failure));
+    OK(search_text(words, span_of("bread"), &o, &a, &err));
     assert_int_equal(a.n, 1);
     search_answer_release(&a);
     o.mode = SEARCH_HYBRID;
-    err = (struct err){0};
-    assert_int_equal(search_text(words, span_of("bread"), &o, &a, &err), -1);
-    assert_int_equal(err.kind, ERR_USAGE);
+    refused = (struct err){0};
+    assert_int_equal(search_text(words, span_of("bread"), &o, &a, &refused), -1);
+    assert_int_equal(refused.kind, ERR_USAGE);
     searcher_close(words);
 
     struct embedder *other = fake_embedder_new(2, 256);
-    err = (struct err){0};
-    assert_int_equal(searcher_open(g->s, other, &words, &err), -1);
-    assert_int_equal(err.kind, ERR_INCOMPATIBLE);
+    refused = (struct err){0};
+    assert_int_equal(searcher_open(g->s, other, &words, &refused), -1);
+    assert_int_equal(refused.kind, ERR_INCOMPATIBLE);
     assert_null(words);
     other->close(other);
 }
@@ -465,9 +455,9 @@ static void calibration_is_kept(void **state)
     struct search_answer a = ask(g, "harbour storm", &o);
     const double before = a.item[0].score;
     search_answer_release(&a);
-    OK(search_calibrate(g->s, g->e, &failure));
+    OK(search_calibrate(g->s, g->e, &err));
     char *value;
-    OK(store_meta_get(g->s, "calibration", &value, &failure));
+    OK(store_meta_get(g->s, "calibration", &value, &err));
     assert_non_null(value);
     free(value);
     const int64_t calls = fake_embedder_of(g->e)->n_calls;
@@ -478,7 +468,7 @@ static void calibration_is_kept(void **state)
     search_answer_release(&a);
     static const char *const broken[] = {"", "1", "1 x nan nan nan", "2 a 0 1 1", "1 x 0 0 0"};
     for (size_t i = 0; i < ARRAY_LEN(broken); i++) {
-        OK(store_meta_set(g->s, "calibration", broken[i], &failure));
+        OK(store_meta_set(g->s, "calibration", broken[i], &err));
         open_searcher(g);
         a = ask(g, "harbour storm", &o);
         assert_true(fabs(a.item[0].score - before) < 1e-6);
@@ -496,7 +486,7 @@ static void an_empty_index_answers_nothing(void **state)
         assert_int_equal(a.n, 0);
         search_answer_release(&a);
     }
-    OK(search_calibrate(g->s, g->e, &failure));
+    OK(search_calibrate(g->s, g->e, &err));
 }
 
 static void failures_of_the_encoder_are_passed_on(void **state)

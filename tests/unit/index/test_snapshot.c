@@ -6,11 +6,10 @@
 #include "src/base/mem.h"
 #include "src/kernels/kernels.h"
 #include "tests/unit/index/tempdir.h"
+#include "tests/unit/test.h"
 
 #include <math.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,15 +17,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cmocka.h>
-
-#define OK(call)                                                   \
-    do {                                                           \
-        struct err err = {0};                                      \
-        if ((call) != 0)                                           \
-            fail_msg("%s: %s", #call, err.msg[0] ? err.msg : "?"); \
-    } while (0)
 
 enum { DIM = 24 };
 static const char print[] = "0123456789abcdef0123456789abcdef";

@@ -7,12 +7,11 @@
 #include "src/base/progress.h"
 #include "tests/unit/index/store_sample.h"
 #include "tests/unit/index/tempdir.h"
+#include "tests/unit/test.h"
 
 #include <pthread.h>
 #include <sched.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -22,8 +21,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 enum { N_DOCS = 30 };
 

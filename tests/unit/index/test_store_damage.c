@@ -4,16 +4,13 @@
 #include "src/base/mem.h"
 #include "tests/unit/index/store_sample.h"
 #include "tests/unit/index/tempdir.h"
+#include "tests/unit/test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 enum {
     N_DOCS = 230,

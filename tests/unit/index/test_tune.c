@@ -16,14 +16,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct err failure;
-#define OK(call)                                    \
-    do {                                            \
-        failure = (struct err){0};                  \
-        if ((call) != 0)                            \
-            fail_msg("%s: %s", #call, failure.msg); \
-    } while (0)
-
 /* ---- text ---- */
 
 static void expect_plain(const char *from, const char *to)
@@ -147,7 +139,7 @@ static void put_page(struct store *s, const struct page *p)
 static struct store *small_store(const char *dir)
 {
     struct store *s = NULL;
-    OK(store_open(dir, STORE_CREATE, NULL, &s, &failure));
+    OK(store_open(dir, STORE_CREATE, NULL, &s, &err));
     for (size_t i = 0; i < ARRAY_LEN(pages); i++)
         put_page(s, &pages[i]);
     return s;
@@ -168,7 +160,7 @@ static void pairs_come_from_titles_headings_links_sentences(void **state)
     struct pair_list l;
     const struct pairs_options o = {.seed = 1, .held_share = 0};
     (void)state;
-    OK(pairs_collect(s, &o, NULL, &l, &failure));
+    OK(pairs_collect(s, &o, NULL, &l, &err));
     assert_int_equal(l.documents, 6);
     assert_int_equal(l.held_documents, 0);
     const struct pair *p = find(&l, "All about cats");
@@ -205,7 +197,7 @@ static void held_out_documents_give_no_training_pair(void **state)
     for (uint64_t seed = 0; seed < 20; seed++) {
         const struct pairs_options o = {.seed = seed, .held_share = 0.5};
         struct pair_list l;
-        OK(pairs_collect(s, &o, NULL, &l, &failure));
+        OK(pairs_collect(s, &o, NULL, &l, &err));
         for (size_t i = 0; i < l.n; i++)
             for (size_t j = 0; j < l.n; j++)
                 if (l.item[i].held && !l.item[j].held) {
@@ -230,17 +222,17 @@ static void the_held_out_part_is_a_collection(void **state)
     struct names docs = {0};
     struct beir_queries q = {0};
     (void)state;
-    OK(pairs_collect(s, &o, NULL, &l, &failure));
-    OK(held_write(&l, data, 100, 100, 1, &r, &group, &failure));
+    OK(pairs_collect(s, &o, NULL, &l, &err));
+    OK(held_write(&l, data, 100, 100, 1, &r, &group, &err));
     assert_int_equal(r.questions, l.n);
-    OK(beir_names(data, &docs, &failure));
+    OK(beir_names(data, &docs, &err));
     assert_int_equal(docs.n, r.passages);
-    OK(beir_queries_read(data, NULL, &docs, &q, &failure));
+    OK(beir_queries_read(data, NULL, &docs, &q, &err));
     assert_int_equal(q.n, r.questions);
     for (size_t i = 0; i < q.n; i++)
         assert_int_equal(q.item[i].n_relevant, 1);
     free(group);
-    OK(held_write(&l, data, 2, 3, 1, &r, &group, &failure));
+    OK(held_write(&l, data, 2, 3, 1, &r, &group, &err));
     assert_int_equal(r.questions, 2);
     free(group);
     beir_queries_release(&q);
@@ -260,19 +252,18 @@ static void a_map_is_kept_and_belongs_to_one_model(void **state)
     char *dir = tempdir_new();
     float d[16] = {0};
     struct adapter *a, *back;
-    struct err err = {0};
     (void)state;
-    assert_int_equal(adapter_load(dir, fingerprint, 4, &back, &err), 0);
+    assert_int_equal(adapter_load(dir, fingerprint, 4, &back, NULL), 0);
     d[1] = 0.5F;
     a = adapter_new(fingerprint, 4, d);
-    OK(adapter_save(dir, a, &failure));
-    assert_int_equal(adapter_load(dir, fingerprint, 4, &back, &err), 1);
+    OK(adapter_save(dir, a, &err));
+    assert_int_equal(adapter_load(dir, fingerprint, 4, &back, NULL), 1);
     adapter_free(back);
-    assert_int_equal(adapter_load(dir, "another", 4, &back, &err), 0);
+    assert_int_equal(adapter_load(dir, "another", 4, &back, NULL), 0);
     assert_null(back);
-    assert_int_equal(adapter_load(dir, fingerprint, 5, &back, &err), 0);
-    assert_int_equal(adapter_remove(dir, &err), 1);
-    assert_int_equal(adapter_remove(dir, &err), 0);
+    assert_int_equal(adapter_load(dir, fingerprint, 5, &back, NULL), 0);
+    assert_int_equal(adapter_remove(dir, NULL), 1);
+    assert_int_equal(adapter_remove(dir, NULL), 0);
     adapter_free(a);
     tempdir_free(dir);
 }
@@ -284,8 +275,8 @@ static void a_damaged_map_is_told(void **state)
     struct adapter *a = adapter_new(fingerprint, 4, d), *back;
     struct str file = {0};
     (void)state;
-    OK(adapter_save(dir, a, &failure));
-    OK(file_read(path, 1 << 20, &file, &failure));
+    OK(adapter_save(dir, a, &err));
+    OK(file_read(path, 1 << 20, &file, &err));
     for (size_t i = 0; i < file.n; i += 7) {
         struct err err = {0};
         const int fd = open(path, O_WRONLY);
@@ -321,11 +312,11 @@ static void questions_are_mapped_and_passages_are_not(void **state)
         d[r * dim + (r + 1) % dim] = 0.5F;
     struct embedder *e = adapter_embedder(plain, true, adapter_new(plain->fingerprint, dim, d));
     assert_string_equal(e->fingerprint, plain->fingerprint);
-    OK(plain->embed(plain, &text, 1, EMBED_PASSAGE, x, NULL, &failure));
-    OK(e->embed(e, &text, 1, EMBED_PASSAGE, y, NULL, &failure));
+    OK(plain->embed(plain, &text, 1, EMBED_PASSAGE, x, NULL, &err));
+    OK(e->embed(e, &text, 1, EMBED_PASSAGE, y, NULL, &err));
     assert_memory_equal(x, y, (size_t)dim * sizeof *x);
-    OK(plain->embed(plain, &text, 1, EMBED_QUERY, x, NULL, &failure));
-    OK(e->embed(e, &text, 1, EMBED_QUERY, y, NULL, &failure));
+    OK(plain->embed(plain, &text, 1, EMBED_QUERY, x, NULL, &err));
+    OK(e->embed(e, &text, 1, EMBED_QUERY, y, NULL, &err));
     double want[4096], length = 0, unit = 0;
     for (int r = 0; r < dim; r++) {
         want[r] = (double)x[r] + 0.5 * (double)x[(r + 1) % dim];

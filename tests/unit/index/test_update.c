@@ -6,11 +6,10 @@
 #include "src/base/mem.h"
 #include "tests/unit/index/fake_embedder.h"
 #include "tests/unit/index/tempdir.h"
+#include "tests/unit/test.h"
 
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -20,8 +19,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 /* A root, its index, and the options and report of the last run. */
 struct fixture {

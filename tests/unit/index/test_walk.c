@@ -3,9 +3,8 @@
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "tests/unit/index/tempdir.h"
+#include "tests/unit/test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,8 +14,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 static char *dir;
 
