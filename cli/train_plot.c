@@ -55,21 +55,34 @@ static void read_line(json_value *v, struct curves *c)
     }
 }
 
+/* How much was scored is no curve: every evaluation has the same. */
+static bool is_count(const struct curve *c)
+{
+    bool same = c->n > 1 && strncmp(c->name, "evaluation", 10) == 0;
+    for (size_t i = 1; same && i < c->n; i++)
+        same = c->y[i] == c->y[0];
+    return same;
+}
+
 static int draw(const struct curves *c, const char *file, const char *title, struct err *err)
 {
     struct plot_series *series = xcalloc(c->n + 1, sizeof *series);
     struct plot_panel *panel = xcalloc(c->n + 1, sizeof *panel);
+    size_t n = 0;
     for (size_t i = 0; i < c->n; i++) {
         const struct curve *k = &c->item[i];
-        series[i] = (struct plot_series){.name = k->name,
+        if (is_count(k))
+            continue;
+        series[n] = (struct plot_series){.name = k->name,
                                          .x = k->x,
                                          .y = k->y,
                                          .n = k->n,
                                          .dots = strncmp(k->name, "evaluation", 10) == 0,
                                          .smooth = strcmp(k->name, "loss") == 0};
-        panel[i] = (struct plot_panel){.title = k->name, .series = &series[i], .n = 1};
+        panel[n] = (struct plot_panel){.title = k->name, .series = &series[n], .n = 1};
+        n++;
     }
-    const int rc = plot_write(file, title, "step", panel, c->n, err);
+    const int rc = plot_write(file, title, "step", panel, n, err);
     free(series);
     free(panel);
     return rc;
