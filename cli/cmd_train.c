@@ -325,7 +325,8 @@ static void report_json(const struct train_options *o, const struct train_report
     if (r->evaluated) {
         jw_key(&w, "eval");
         json_measures(&w, &r->after);
-        jw_kint(&w, "shared_rows", (int64_t)r->shared_rows);
+        if (r->shared_rows >= 0)
+            jw_kint(&w, "shared_rows", r->shared_rows);
     }
     if (r->compared) {
         jw_key(&w, "eval_before");

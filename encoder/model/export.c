@@ -469,13 +469,20 @@ static int put_card(const struct learner *l, const char *dir, int max_tokens, st
     return put_file(dir, "README.md", &out, err);
 }
 
-int learner_save(struct learner *l, const char *dir, int max_tokens, struct err *err)
+int learner_check_window(const struct learner *l, int max_tokens, struct err *err)
 {
     const struct model_config *c = &l->model.config;
-    if (max_tokens > c->positions - c->pos_offset)
-        return err_kind_set(err, ERR_USAGE,
-                            "a window of %d tokens is more than the %d positions of this model",
-                            max_tokens, c->positions - c->pos_offset);
+    if (max_tokens <= c->positions - c->pos_offset)
+        return 0;
+    return err_kind_set(err, ERR_USAGE,
+                        "a window of %d tokens is more than the %d positions of this model",
+                        max_tokens, c->positions - c->pos_offset);
+}
+
+int learner_save(struct learner *l, const char *dir, int max_tokens, struct err *err)
+{
+    if (learner_check_window(l, max_tokens, err))
+        return -1;
     if (put_weights(l, dir, err) || put_kept(l, dir, err) ||
         put_tokenizer_config(l, dir, max_tokens, err) ||
         (l->model.head == HEAD_SENTENCE && put_sentence_files(l, dir, max_tokens, err)) ||

@@ -346,7 +346,7 @@ int learner_open(const char *dir, const struct learner_options *o, struct learne
     if (rc || prepare(l, o, keep, err) || read_params(l, keep, o->seed, err) ||
         learner_keep_files(l, NULL, err)) {
         learner_close(l);
-        return err_wrap(err, "cannot open the model '%s' for training", dir);
+        return err_wrap(err, "cannot open the model '%s'", dir);
     }
     model_describe(m, weights);
     if (finish(l, o, err)) {

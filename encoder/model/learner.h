@@ -63,6 +63,8 @@ int learner_tape_states(struct learner *l, enum tape_mode mode, struct pool *poo
 /* After the masters changed: packs what forward and backward multiply with. */
 void learner_refresh(struct learner *l, struct pool *pool);
 
+/* Whether the model can have a window of so many tokens. */
+int learner_check_window(const struct learner *l, int max_tokens, struct err *err) WARN_UNUSED;
 /* Writes the model's folder into the existing empty `dir` (config.json, model.safetensors in F32,
  * tokenizer files, and for HEAD_SENTENCE modules.json and pooling), every file synced. Not atomic
  * by itself: the caller gives a temporary folder and renames it. max_tokens > 0: a new window. */

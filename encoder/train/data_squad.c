@@ -7,7 +7,9 @@
  * (transformers' run_qa).
  */
 #include "encoder/train/dataset.h"
+#include "encoder/train/json_line.h"
 
+#include "src/base/file.h"
 #include "src/base/json.h"
 #include "src/base/mem.h"
 #include "src/base/unicode.h"
@@ -21,13 +23,37 @@ struct reader {
     struct dataset *d;
     int file;
     size_t cap_questions, cap_contexts;
-    const char *id; /* of the question being read, for messages */
+    /* what is being read, for messages */
+    size_t article, paragraph, place; /* of the question in its paragraph */
+    const char *id;                   /* of the question; NULL: the paragraph itself */
 };
+
+/* The file is read once more: this is rare, and a good file pays nothing for it. */
+static long long line_of(const struct reader *r)
+{
+    const struct json_step path[] = {
+        {.key = "data"},       {.at = (int64_t)r->article},
+        {.key = "paragraphs"}, {.at = (int64_t)r->paragraph},
+        {.key = "qas"},        {.at = (int64_t)r->place},
+    };
+    struct map m;
+    struct err ignored;
+    if (map_open(&m, r->d->options.file[r->file], &ignored))
+        return 0;
+    const struct span text = {(const char *)m.p, m.n};
+    const int64_t line = json_line(text, path, r->id ? 6 : 4);
+    map_close(&m);
+    return line;
+}
 
 static int bad(const struct reader *r, struct err *err, const char *what)
 {
-    return err_kind_set(err, ERR_FORMAT, "%s, question '%.60s': %s", r->d->options.file[r->file],
-                        r->id ? r->id : "", what);
+    const struct dataset *d = r->d;
+    if (d->options.skip_bad_rows && d->skipped) /* nobody reads it */
+        return err_kind_set(err, ERR_FORMAT, "%s", what);
+    return err_kind_set(err, ERR_FORMAT, "%s, line %lld%s%.60s%s: %s", d->options.file[r->file],
+                        line_of(r), r->id ? ", question '" : "", r->id ? r->id : "",
+                        r->id ? "'" : "", what);
 }
 
 /* The byte at which code point `n` begins; SIZE_MAX: past the end. */
@@ -100,14 +126,17 @@ static int take_paragraph(struct reader *r, const json_value *v, struct err *err
     struct dataset *d = r->d;
     const struct span context = js_string(js_get(v, "context"), "");
     const json_value *qas = js_get(v, "qas");
-    if (context.n == 0 || !js_is_array(qas))
-        return err_kind_set(err, ERR_FORMAT, "%s: a paragraph needs 'context' and 'qas'",
-                            d->options.file[r->file]);
+    if (context.n == 0 || !js_is_array(qas)) {
+        bad(r, err, "a paragraph needs 'context' and 'qas'");
+        return dataset_skip(d, err);
+    }
     VEC_GROW(d->context, d->n_contexts, r->cap_contexts);
     char *kept = d->context[d->n_contexts++] = xstrndup(context.p, context.n);
-    for (size_t i = 0; i < js_count(qas); i++)
+    for (size_t i = 0; i < js_count(qas); i++) {
+        r->place = i;
         if (take_question(r, js_at(qas, i), kept, err))
             return -1;
+    }
     return 0;
 }
 
@@ -121,8 +150,9 @@ static int take_document(struct reader *r, const json_value *root, struct err *e
     }
     for (size_t i = 0; i < js_count(data); i++) {
         const json_value *paragraphs = js_get(js_at(data, i), "paragraphs");
-        for (size_t k = 0; k < js_count(paragraphs); k++)
-            if (take_paragraph(r, js_at(paragraphs, k), err))
+        r->article = i;
+        for (r->paragraph = 0; r->paragraph < js_count(paragraphs); r->paragraph++)
+            if (take_paragraph(r, js_at(paragraphs, r->paragraph), err))
                 return -1;
     }
     return 0;

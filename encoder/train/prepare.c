@@ -4,7 +4,6 @@
  * a label of the evaluation data that training never saw, too little memory.
  */
 #include "encoder/train/draw.h"
-#include "encoder/train/memory.h"
 #include "encoder/train/run.h"
 
 #include "src/base/clock.h"
@@ -17,14 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum {
-    DISTIL_TOKENS = 512,     /* the same where every token has words to compare */
-    ROW_TOKENS = 4096,       /* of a run of the tape, for losses that are sums over rows */
-    EMBEDDING_TOKENS = 65536 /* for losses over a whole batch: larger ones cache their gradients */
-};
-#define RESERVE      ((size_t)32 << 20) /* for all that is not counted one by one */
-#define MEMORY_SHARE 0.6                /* of what is available that activations may take */
 
 void train_defaults(struct train_options *o, enum train_task task)
 {
@@ -99,6 +90,10 @@ static int check_options(const struct train_options *o, struct err *err)
     if (!(o->data.mask_probability > 0 && o->data.mask_probability < 1))
         return wrong(err, "--mlm-probability %g: must be between 0 and 1",
                      o->data.mask_probability);
+    if (!(o->dropout < 1))
+        return wrong(err, "--dropout %g: must be below 1", o->dropout);
+    if (!(o->losses.scale > 0))
+        return wrong(err, "--scale %g: must be above 0", (double)o->losses.scale);
     const bool evaluates = o->n_eval_files > 0 || o->eval_judged;
     if (o->load_best && !evaluates)
         return wrong(err, "--load-best needs --eval-data");
@@ -137,107 +132,6 @@ static uint64_t settings_hash(const struct run *r)
     return v;
 }
 
-/* ---- data ---------------------------------------------------------------------------------------
- */
-
-static void tell_skipped(const struct run *r, const struct dataset *d, const char *which)
-{
-    if (d->skipped)
-        run_note(r->sink, "%s: %lld bad row%s left out%s: %s", which, (long long)d->skipped,
-                 d->skipped == 1 ? "" : "s", d->skipped == 1 ? "" : ", the first",
-                 d->first_skipped.msg);
-}
-
-static int read_evaluation_data(struct run *r, struct err *err)
-{
-    const struct train_options *o = r->o;
-    struct data_options eo = o->data;
-    if (o->n_eval_files == 0 && !o->eval_judged)
-        return 0;
-    r->has_eval = true;
-    eo.keep = NULL;
-    if (o->eval_judged) {
-        dataset_judged(&r->eval, &eo, o->eval_judged);
-        return 0;
-    }
-    eo.file = o->eval_file;
-    eo.n_files = o->n_eval_files;
-    /* the evaluation data may be of another kind than the training data: pairs with scores for a
-     * model trained on positives */
-    if (dataset_read(&r->eval, o->task, &eo, TRAIN_LOSS_AUTO, o->teacher != NULL, err))
-        return -1;
-    tell_skipped(r, &r->eval, "evaluation data");
-    if (r->eval.regression != r->data.regression)
-        return err_kind_set(err, ERR_FORMAT,
-                            "the labels of '%s' are numbers, those of the %s data are classes",
-                            r->eval.regression ? o->eval_file[0] : o->data.file[0],
-                            r->eval.regression ? "training" : "evaluation");
-    return 0;
-}
-
-static int read_data(struct run *r, struct err *err)
-{
-    const struct train_options *o = r->o;
-    if (dataset_read(&r->data, o->task, &o->data, o->loss, o->teacher != NULL, err))
-        return -1;
-    if (o->task == TASK_SENTENCE_SIMILARITY &&
-        (o->teacher != NULL) != (r->data.loss == LOSS_EMBEDDING_MSE))
-        return wrong(err, "--teacher and --loss %s do not go together",
-                     loss_name(o->teacher ? r->data.loss : LOSS_EMBEDDING_MSE));
-    tell_skipped(r, &r->data, "training data");
-    return read_evaluation_data(r, err);
-}
-
-static int by_value(const void *a, const void *b)
-{
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
-static void name_row(const struct dataset *d, size_t row, bool more, struct str *out)
-{
-    struct span text = d->text[row * (size_t)d->columns];
-    for (text.n = text.n < 60 ? text.n : 60; text.n && (text.p[text.n - 1] & 0x80);)
-        text.n--; /* not in the middle of a character */
-    str_puts(out, more ? "; " : "");
-    if (d->origin)
-        str_printf(out, "%s, line %lld", d->options.file[d->origin[row].file],
-                   (long long)d->origin[row].line);
-    else
-        str_printf(out, "'%.*s'", (int)text.n, text.p);
-}
-
-/* Held-out rows whose texts were trained on say nothing about new texts. */
-static void find_shared(struct run *r)
-{
-    const struct dataset *d = &r->data, *e = &r->eval;
-    if (!r->has_eval || !d->key || !e->key)
-        return;
-    const size_t n = d->n_items * (size_t)d->columns, c = (size_t)e->columns;
-    uint64_t *key = xcalloc(n + 1, sizeof *key);
-    memcpy(key, d->key, n * sizeof *key);
-    qsort(key, n, sizeof *key, by_value);
-    const size_t rows = e->n_items - e->n_pool;
-    size_t shared = 0, named = 0;
-    struct str names = {0};
-    for (size_t i = 0; i < rows; i++) {
-        bool hit = false;
-        for (size_t k = 0; k < c; k++)
-            hit |= bsearch(&e->key[i * c + k], key, n, sizeof *key, by_value) != NULL;
-        shared += hit;
-        if (hit && named++ < 3)
-            name_row(e, i, named > 1, &names);
-    }
-    r->report->shared_rows = shared;
-    if (shared)
-        run_note(r->sink,
-                 "warning: %zu of %zu rows of the evaluation data share a text with the training "
-                 "data (%s): what is measured on them is no evidence about new texts",
-                 shared, rows, names.p);
-    str_release(&names);
-    free(key);
-}
-
 /* ---- model --------------------------------------------------------------------------------------
  */
 
@@ -266,49 +160,6 @@ int run_open_learner(struct run *r, const char *dir, struct err *err)
     if (dir)
         return learner_open(dir, &lo, &r->learner, err);
     return learner_random(o->config_file, o->tokenizer_dir, &lo, &r->learner, err);
-}
-
-/* Without unanswerable questions a model never learns to give no answer. */
-static bool always_answers(const struct dataset *d)
-{
-    for (size_t i = 0; i < d->n_items; i++)
-        if (d->question[i].n_answers == 0)
-            return false;
-    return true;
-}
-
-/* Classes by the model's order, which is the base's when its head was kept. */
-static int settle_labels(struct run *r, struct err *err)
-{
-    int n;
-    if (r->o->task == TASK_QUESTION_ANSWERING)
-        learner_set_always_answers(r->learner, always_answers(&r->data));
-    const char *const *label = learner_labels(r->learner, &n);
-    if (r->data.regression ||
-        (r->o->task != TASK_TEXT_CLASSIFICATION && r->o->task != TASK_TOKEN_CLASSIFICATION))
-        return 0;
-    if (dataset_use_labels(&r->data, label, n, err))
-        return -1;
-    return r->has_eval ? dataset_use_labels(&r->eval, label, n, err) : 0;
-}
-
-static int tokenise(struct run *r, struct err *err)
-{
-    const struct tokenizer *t = learner_tokenizer(r->learner);
-    const int window = learner_info(r->learner)->max_tokens;
-    if (dataset_tokenise(&r->data, t, window, r->pool, err))
-        return -1;
-    if (r->data.n_cut)
-        run_note(r->sink, "%lld texts reach %d tokens; longer ones are cut%s",
-                 (long long)r->data.n_cut, r->data.max_length,
-                 r->o->task == TASK_QUESTION_ANSWERING ? " into windows" : "");
-    if (r->data.n_lonely)
-        run_note(
-            r->sink,
-            "%lld of %zu documents have one sentence (line) only: they cannot be first parts of "
-            "a pair",
-            (long long)r->data.n_lonely, r->data.n_items);
-    return r->has_eval ? dataset_tokenise(&r->eval, t, window, r->pool, err) : 0;
 }
 
 /* The rows that a student is to come near: its teacher's embeddings of the same texts. */
@@ -383,84 +234,6 @@ static void count_steps(struct run *r)
         o->schedule == SCHEDULE_CONSTANT ? 0 : (int64_t)ceil(o->warmup_ratio * (double)r->total);
 }
 
-/* ---- memory -------------------------------------------------------------------------------------
- */
-
-/* The most tokens of one batch (all columns), and the longest sequence. */
-static void measure_batches(const struct run *r, int64_t *most, int *longest)
-{
-    const struct dataset *d = &r->data;
-    const int64_t c = d->task == TASK_SENTENCE_SIMILARITY ? d->columns : 1;
-    *most = *longest = 0;
-    if (d->task == TASK_PRETRAINING) {
-        *longest = d->max_length;
-        *most = (int64_t)r->o->batch_size * d->max_length;
-        return;
-    }
-    for (size_t i = 0; i < d->seqs.n; i++)
-        if (d->seqs.seq[i].n > *longest)
-            *longest = d->seqs.seq[i].n;
-    for (int64_t b = 0; b < r->plan.n_batches; b++) {
-        int64_t tokens = 0;
-        for (int64_t i = r->plan.start[b]; i < r->plan.start[b + 1]; i++)
-            for (int64_t k = 0; k < c; k++)
-                tokens += d->seqs.seq[r->plan.order[i] * c + k].n;
-        if (tokens > *most)
-            *most = tokens;
-    }
-}
-
-static size_t tape_need(const struct run *r, int64_t tokens, int longest)
-{
-    const bool masks = r->o->task == TASK_FILL_MASK || r->o->task == TASK_PRETRAINING;
-    const int n_seq = (int)((tokens + longest - 1) / longest);
-    /* chance may hide more than its share; a teacher is asked about every token */
-    const double share = r->stepper.distiller ? 1 : r->o->data.mask_probability * 1.3;
-    const int n_pick = masks ? (int)((double)tokens * share) + 8 : 0;
-    return stepper_bytes(&r->stepper, (int)tokens, n_seq, n_pick);
-}
-
-/* How much of a batch goes through the tape at once, so that it fits. */
-static int settle_memory(struct run *r, struct err *err)
-{
-    const bool embeddings = r->o->task == TASK_SENTENCE_SIMILARITY;
-    int64_t most;
-    int longest;
-    measure_batches(r, &most, &longest);
-    const size_t available = memory_available();
-    const size_t budget =
-        available == SIZE_MAX ? SIZE_MAX : (size_t)((double)available * MEMORY_SHARE);
-    const size_t fixed = RESERVE + adamw_bytes(learner_params(r->learner)) +
-                         2 * (size_t)r->o->batch_size * (size_t)r->data.columns *
-                             (size_t)learner_info(r->learner)->dim * sizeof(float);
-    int64_t tokens = embeddings             ? EMBEDDING_TOKENS
-                     : r->stepper.distiller ? DISTIL_TOKENS
-                                            : ROW_TOKENS;
-    if (tokens > most + most / 4) /* other epochs' batches are a little longer */
-        tokens = most + most / 4;
-    if (tokens < longest)
-        tokens = longest;
-    while (tokens > longest && fixed + tape_need(r, tokens, longest) > budget)
-        tokens = tokens * 3 / 4 > longest ? tokens * 3 / 4 : longest;
-    const size_t need = fixed + tape_need(r, tokens, longest);
-    char a[32], b[32];
-    memory_text(need + learner_bytes(r->learner), a);
-    memory_text(available, b);
-    if (available != SIZE_MAX && need > available) {
-        err_kind_set(err, ERR_MEMORY,
-                     "training needs about %s of memory beside the model, %s are available", a, b);
-        return err_hint(err,
-                        "a smaller --max-length (the longest text has %d tokens), --freeze "
-                        "for parts of the model, or a smaller model",
-                        longest);
-    }
-    r->stepper.micro_tokens = (int)tokens;
-    r->stepper.micro_sequences = r->o->mini_batch;
-    r->stepper.cached = embeddings && r->o->mini_batch > 0;
-    r->report->peak_bytes = need + learner_bytes(r->learner);
-    return 0;
-}
-
 /* ---- resuming -----------------------------------------------------------------------------------
  */
 
@@ -526,17 +299,42 @@ static int take_state(struct run *r, struct err *err)
 /* ---- all of it ----------------------------------------------------------------------------------
  */
 
-static int set_up_training(struct run *r, struct err *err)
+static int set_losses(struct run *r, struct err *err)
 {
-    const struct train_options *o = r->o;
-    r->losses = o->losses;
+    const int dim = learner_info(r->learner)->dim;
+    r->losses = r->o->losses;
     r->losses.kind = r->data.loss;
-    if (o->losses.margin < 0) { /* as the loss has it */
+    if (r->o->losses.margin < 0) { /* as the loss has it */
         struct loss_options standard;
         loss_defaults(&standard, r->data.loss);
         r->losses.margin = standard.margin;
     }
     r->losses.normalize = learner_info(r->learner)->normalize;
+    for (int i = 0; i < r->losses.n_matryoshka; i++)
+        if (r->losses.matryoshka[i] > dim)
+            return wrong(err, "--matryoshka %d: the model's vectors have %d numbers",
+                         r->losses.matryoshka[i], dim);
+    return 0;
+}
+
+static bool learns(const struct run *r)
+{
+    const struct params *p = learner_params(r->learner);
+    for (int i = 0; i < p->n; i++)
+        if (p->p[i]->dx)
+            return true;
+    return false;
+}
+
+static int set_up_training(struct run *r, struct err *err)
+{
+    const struct train_options *o = r->o;
+    if (set_losses(r, err))
+        return -1;
+    if (learner_check_window(r->learner, o->save_max_length, err))
+        return -1;
+    if (!learns(r))
+        return wrong(err, "--freeze leaves nothing that could learn");
     const bool distils = o->teacher && o->task == TASK_FILL_MASK;
     if (distils && distiller_open(&r->distiller, o->teacher, r->learner, r->pool, err))
         return -1;
@@ -549,7 +347,7 @@ static int set_up_training(struct run *r, struct err *err)
     r->stepper.seed = o->seed;
     r->scorer.batch_size = o->batch_size;
     count_steps(r);
-    if (settle_memory(r, err))
+    if (run_settle_memory(r, err))
         return -1;
     struct adamw_options a = o->adamw;
     a.layers = learner_info(r->learner)->layers;
@@ -587,10 +385,8 @@ int run_prepare(struct run *r, struct err *err)
     r->in_place = goes_on_there(r);
     if (!r->in_place && outdir_check(o, err))
         return -1;
-    if (read_data(r, err) || run_open_learner(r, o->base, err) || settle_labels(r, err) ||
-        tokenise(r, err))
+    if (run_read_data(r, err) || run_open_learner(r, o->base, err) || run_fit_data(r, err))
         return -1;
-    find_shared(r);
     r->report->new_head = learner_new_head(r->learner);
     r->report->parameters = learner_info(r->learner)->parameters;
     r->report->rows_skipped = r->data.skipped;

@@ -164,7 +164,7 @@ bool outdir_same(const char *a, const char *b); /* two names of one existing fol
 int outdir_install(const struct outdir *d, struct learner *l, int max_tokens,
                    struct err *err) WARN_UNUSED;
 
-/* ---- a run (prepare.c, run.c)
+/* ---- a run (prepare*.c, run.c)
  * --------------------------------------------------------------------------
  */
 
@@ -197,6 +197,12 @@ struct run {
 /* Everything before the first step. On failure nothing was written (a run_release is due). */
 int run_prepare(struct run *r, struct err *err) WARN_UNUSED;
 void run_release(struct run *r);
+/* Training and evaluation data; before there is a model. */
+int run_read_data(struct run *r, struct err *err) WARN_UNUSED;
+/* Labels in the model's order, tokens; tells of rows that are on both sides. */
+int run_fit_data(struct run *r, struct err *err) WARN_UNUSED;
+/* How much of a batch goes through the tape at once, so that it fits; refuses what cannot. */
+int run_settle_memory(struct run *r, struct err *err) WARN_UNUSED;
 /* The learner of a folder, with the head that the task and the data want. */
 int run_open_learner(struct run *r, const char *dir, struct err *err) WARN_UNUSED;
 /* Plan of the given epoch. */

@@ -192,8 +192,9 @@ struct train_report {
     struct evaluation before, after; /* of --eval-data; before: sentence-similarity only */
     bool compared;
     struct verdict verdict;
-    int64_t best_step;  /* with load_best; 0: none */
-    size_t shared_rows; /* rows of the evaluation data whose texts are in the training data too */
+    int64_t best_step;   /* with load_best; 0: none */
+    int64_t shared_rows; /* rows of the evaluation data whose texts are in the training data too;
+                            -1: the task's data is not compared */
     bool new_head;
 };
 void train_report_release(struct train_report *r);

@@ -51,6 +51,28 @@ Training: what is refused, before anything is written.
   semsearch: eval.tsv, line 3: label 'z' is not one of the model's
     its labels: x, y
   [2]
+  $ printf '{"data":[\n{"title":"{","paragraphs":[{"context":"x","qas":[]},\n{"context":"ab","qas":[\n{"id":"0","question":"q","answers":[]},\n{"id":"7",\n"question":"q","answers":[{"text":"z","answer_start":0}]}]}]}]}' > squad.json
+  $ semsearch train question-answering --data squad.json --out y
+  semsearch: squad.json, line 5, question '7': the answer's text does not stand at its answer_start
+  [2]
+  $ printf '{"data":[{"paragraphs":[{"qas":[],"context":"ab"},\n{"context":"ab"}]}]}' > half.json; semsearch train question-answering --data half.json --out y
+  semsearch: half.json, line 2: a paragraph needs 'context' and 'qas'
+  [2]
+  $ semsearch train sentence-similarity --data triples.tsv --out y --matryoshka 64
+  semsearch: --matryoshka 64: the model's vectors have 32 numbers
+  [2]
+  $ semsearch train sentence-similarity --data triples.tsv --out y --save-max-length 999
+  semsearch: a window of 999 tokens is more than the 128 positions of this model
+  [2]
+  $ semsearch train sentence-similarity --data triples.tsv --out y --freeze '*'
+  semsearch: --freeze leaves nothing that could learn
+  [2]
+  $ semsearch train sentence-similarity --data triples.tsv --out y --scale 0
+  semsearch: --scale 0: must be above 0
+  [2]
+  $ semsearch train sentence-similarity --data triples.tsv --out y --dropout 1
+  semsearch: --dropout 1: must be below 1
+  [2]
   $ semsearch train sentence-similarity --json --data bad.tsv --out y 2>/dev/null | cut -c 1-40
   {"schema":1,"error":{"kind":"format","me
   $ ls -d y
