@@ -21,7 +21,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CACHE_FORMAT = 1, CACHE_ALIGN = 64, BUF_BYTES = 1 << 16 };
+enum {
+    CACHE_FORMAT = 1,
+    CACHE_ALIGN = 64,
+    BUF_BYTES = 2 << 20,
+    HUGE_BYTES_MAX = 256 << 20, /* of a larger file a question needs single rows */
+};
 static const char cache_magic[17] = "semsearch cache\n";
 
 struct trailer {
@@ -41,7 +46,9 @@ void cache_stamp_fingerprint(struct cache_stamp *stamp, const char *fingerprint)
         hash_hex(hash_bytes(fingerprint, n), stamp->fingerprint);
 }
 
-/* ---- a buffered file descriptor with a sticky error */
+/* ---- a buffered file descriptor with a sticky error
+ *
+ * Every write but the last is of whole huge pages at a multiple of one, see OUT_BUF in file.c. */
 
 struct sink {
     int fd;
@@ -61,18 +68,17 @@ static void sink_flush(struct sink *s)
 
 static void sink_add(struct sink *s, const void *p, size_t n)
 {
+    const char *at = p;
     s->total += n;
-    if (n >= BUF_BYTES) {
-        sink_flush(s);
-        if (!s->failed && fd_write_all(s->fd, p, n, &s->err))
-            s->failed = true;
-        return;
+    while (n) {
+        const size_t room = BUF_BYTES - s->n_buf, k = n < room ? n : room;
+        memcpy(s->buf + s->n_buf, at, k);
+        s->n_buf += k;
+        at += k;
+        n -= k;
+        if (s->n_buf == BUF_BYTES)
+            sink_flush(s);
     }
-    if (s->n_buf + n > BUF_BYTES)
-        sink_flush(s);
-    if (n)
-        memcpy(s->buf + s->n_buf, p, n);
-    s->n_buf += n;
 }
 
 static int sink_map(struct sink *s, struct map *map, struct err *err)
@@ -279,6 +285,8 @@ static int map_descriptor(int fd, const char *path, struct map *map, struct err 
     if (p == MAP_FAILED)
         return err_errno(err, "cannot map '%s'", path);
     *map = (struct map){p, (size_t)st.st_size};
+    if (map->n <= HUGE_BYTES_MAX)
+        map_prefer_huge(map);
     return 0;
 }
 

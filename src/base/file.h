@@ -23,6 +23,9 @@ struct map {
 };
 int map_open(struct map *m, const char *path, struct err *err) WARN_UNUSED;
 void map_close(struct map *m);
+/* What of the file is not in memory is read in huge pages where the file system has them: for files
+ * of which every query needs most. */
+void map_prefer_huge(const struct map *m);
 
 /* Appends the whole file to `out`; a file larger than max_bytes is an error (ERR_LIMIT). */
 int file_read(const char *path, size_t max_bytes, struct str *out, struct err *err) WARN_UNUSED;
