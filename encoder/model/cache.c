@@ -146,10 +146,11 @@ static int hash_files(const struct weight_list *l, struct hash128 *id, struct er
     return rc;
 }
 
-int cache_identity(const struct weight_list *l, struct hash128 *id, struct err *err)
+int cache_identity(const struct weight_list *l, const char *ending, struct hash128 *id,
+                   struct err *err)
 {
     const struct hash128 key = stat_key(l);
-    char *path = cache_path(key, ".id");
+    char *path = cache_path(key, ending);
     int rc = 0;
     if (!read_id(path, key, id)) {
         rc = hash_files(l, id, err);
@@ -231,8 +232,9 @@ bool cache_open_image(struct image *im, struct hash128 key, int n_params)
     struct err ignored = {0};
     struct map m = {0};
     char *path = cache_path(key, ".packed");
-    const bool ok = path && map_open(&m, path, &ignored) == 0 && header_fits(&m, key, n_params) &&
-                    data_good(&m, path);
+    bool ok = path && map_open(&m, path, &ignored) == 0;
+    map_prefer_huge(&m);
+    ok = ok && header_fits(&m, key, n_params) && data_good(&m, path);
     if (ok) {
         const struct header *h = (const struct header *)m.p;
         mark_used(path);

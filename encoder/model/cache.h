@@ -6,8 +6,9 @@
  *   STAT.id      the content hash of the weight files, STAT being a hash of their paths, sizes,
  *                times of modification and of change, and inodes: a query need not read 90 MB to
  *                know its model
+ *   STAT.tokenizer-id  the same of the files that the tokenizer may read
  *   KEY.tokenizer  the tokenizer's tables in their memory form, KEY being a hash of the contents of
- *                its files
+ *                its files; the hash over all of it is checked at every opening
  *   KEY.packed   the image of load.h, KEY being a hash of the content, the parameter list and the
  *                layout of this CPU's kernels
  * An image is trusted after its header's hash, its size and its key match; the hash over all of it
@@ -19,8 +20,9 @@
 
 #include "encoder/model/load.h"
 
-/* The hash of the files' contents, in order. */
-int cache_identity(const struct weight_list *l, struct hash128 *id, struct err *err) WARN_UNUSED;
+/* The hash of the files' contents, in order; remembered in STAT + ending. */
+int cache_identity(const struct weight_list *l, const char *ending, struct hash128 *id,
+                   struct err *err) WARN_UNUSED;
 
 /* Maps the image of that key; im->place, n, floats, parameters, data and map are set. False when
  * there is none that can be used. */

@@ -128,7 +128,7 @@ int model_read(struct model *m, const char *dir, const struct model_options *opt
 {
     if (config_read(&m->config, dir, options, err) || model_read_tokenizer(m, err) ||
         weight_sources_find(&m->sources, &m->config, err) ||
-        cache_identity(&m->sources.list, weights, err))
+        cache_identity(&m->sources.list, ".id", weights, err))
         return -1;
     model_describe(m, *weights);
     return 0;

@@ -385,31 +385,59 @@ static bool arrays_ok(const struct tokenizer *t)
     return n_free >= n_slots / 2; /* a probe always ends */
 }
 
-int tokenizer_from_blob(const void *blob, size_t n, struct tokenizer **out, struct err *err)
+/* Is this a blob of this version and machine, as long as it says? */
+static int check_shape(const struct blob_header *h, size_t n, struct err *err)
 {
-    const struct blob_header *h = blob;
     if (n < sizeof *h || memcmp(h->magic, magic, sizeof magic) != 0)
         return err_kind_set(err, ERR_FORMAT, "not a saved tokenizer of this version");
-    if (h->byte_order != BYTE_ORDER_MARK || (uintptr_t)blob % sizeof(uint64_t) != 0)
+    if (h->byte_order != BYTE_ORDER_MARK || (uintptr_t)h % sizeof(uint64_t) != 0)
         return err_kind_set(err, ERR_FORMAT, "saved tokenizer is of another kind of machine");
     if (h->n_ids > MAX_IDS || h->n_pool > INT32_MAX || h->slot_bits < 8 || h->slot_bits > 30 ||
         h->filter_bits < 8 || h->filter_bits > 32 || h->n_bytes != n || layout_of(h).end != n)
         return err_kind_set(err, ERR_CORRUPT, "saved tokenizer is cut short or damaged");
-    const size_t from = offsetof(struct blob_header, byte_order);
-    if (hash64((const unsigned char *)blob + from, n - from) != h->checksum || !header_ok(h))
-        return err_kind_set(err, ERR_CORRUPT, "saved tokenizer is damaged");
+    return 0;
+}
+
+static int adopt(const void *blob, struct tokenizer **out, struct err *err)
+{
     void *memory;
     if (mem_try(&memory, sizeof **out, "tokenizer", err) != 0)
         return -1;
-    struct tokenizer *t = memory;
-    t->owned = NULL;
-    point_into(t, blob);
+    *out = memory;
+    (*out)->owned = NULL;
+    point_into(*out, blob);
+    return 0;
+}
+
+int tokenizer_from_blob(const void *blob, size_t n, struct tokenizer **out, struct err *err)
+{
+    const struct blob_header *h = blob;
+    struct tokenizer *t;
+    if (check_shape(h, n, err))
+        return -1;
+    const size_t from = offsetof(struct blob_header, byte_order);
+    if (hash64((const unsigned char *)blob + from, n - from) != h->checksum || !header_ok(h))
+        return err_kind_set(err, ERR_CORRUPT, "saved tokenizer is damaged");
+    if (adopt(blob, &t, err))
+        return -1;
     if (!arrays_ok(t)) {
         free(t);
         return err_kind_set(err, ERR_CORRUPT, "saved tokenizer is damaged");
     }
     derive_tables(t);
     t->fingerprint = fingerprint_of(t);
+    *out = t;
+    return 0;
+}
+
+int tokenizer_from_known(const void *blob, size_t n, struct hash128 fingerprint,
+                         struct tokenizer **out, struct err *err)
+{
+    struct tokenizer *t;
+    if (check_shape(blob, n, err) || adopt(blob, &t, err))
+        return -1;
+    derive_tables(t);
+    t->fingerprint = fingerprint;
     *out = t;
     return 0;
 }

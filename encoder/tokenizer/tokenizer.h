@@ -28,6 +28,10 @@ void tokenizer_free(struct tokenizer *t);
 void tokenizer_save(const struct tokenizer *t, struct str *out);
 int tokenizer_from_blob(const void *blob, size_t n, struct tokenizer **out,
                         struct err *err) WARN_UNUSED;
+/* The same for a blob that the caller knows, by a hash of its own over blob and fingerprint, to be
+ * what a sound tokenizer of that fingerprint was saved as: it is not gone through again. */
+int tokenizer_from_known(const void *blob, size_t n, struct hash128 fingerprint,
+                         struct tokenizer **out, struct err *err) WARN_UNUSED;
 
 /* From the text of a tokenizer.json alone (no tokenizer_config.json beside it); `name` is the file
  * in messages. */

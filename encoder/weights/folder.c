@@ -60,8 +60,7 @@ static int64_t nanoseconds(struct timespec t)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* Takes `path` over. */
-static int add_file(struct weight_list *l, char *path, struct err *err)
+int weight_list_add_file(struct weight_list *l, char *path, struct err *err)
 {
     struct stat st;
     if (stat(path, &st)) {
@@ -121,7 +120,7 @@ static int add_shards(struct weight_list *l, const char *dir, const json_value *
         qsort(name, n, sizeof *name, compare_names);
     for (size_t i = 0; i < n; i++) {
         if (!rc)
-            rc = add_file(l, path_join(dir, name[i]), err);
+            rc = weight_list_add_file(l, path_join(dir, name[i]), err);
         free(name[i]);
     }
     free(name);
@@ -134,7 +133,7 @@ int weight_list_add(struct weight_list *l, const char *dir, struct err *err)
     char *sharded = path_join(dir, "model.safetensors.index.json");
     int rc;
     if (file_exists(single)) {
-        rc = add_file(l, xstrdup(single), err);
+        rc = weight_list_add_file(l, xstrdup(single), err);
     } else if (file_exists(sharded)) {
         json_value *index = js_read_file(sharded, (size_t)64 << 20, err);
         rc = index ? add_shards(l, dir, index, sharded, err) : -1;

@@ -19,6 +19,8 @@ struct weight_list {
 /* Appends the weight files of `dir` in a fixed order. Fails when there are none, when they are of a
  * format that we do not read (named in the message), or when the shard index is not sound. */
 int weight_list_add(struct weight_list *l, const char *dir, struct err *err) WARN_UNUSED;
+/* Appends one file of any kind; takes `path` over. */
+int weight_list_add_file(struct weight_list *l, char *path, struct err *err) WARN_UNUSED;
 void weight_list_release(struct weight_list *l);
 
 /* The open files i0 <= i < i1 of a list, seen as one set of tensors. A name that two shards have is

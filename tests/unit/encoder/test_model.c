@@ -652,6 +652,15 @@ static void test_identity(void **state)
     fingerprint_of(folder, b);
     assert_string_not_equal(a, b);
     free(path);
+
+    /* the same for what the tokenizer reads */
+    assert_non_null(cache_file(".tokenizer-id"));
+    path = path_join(folder, "vocab.txt");
+    edit(folder, "vocab.txt", "people", "peeple");
+    assert_int_equal(utimensat(AT_FDCWD, path, then, 0), 0);
+    fingerprint_of(folder, a);
+    assert_string_not_equal(a, b);
+    free(path);
 }
 
 /* The note of one model under the name of another's is not believed. */
