@@ -1,10 +1,11 @@
-/* keyword.c - ranking by BM25 with one accumulator per row.
+/* keyword.c - ranking by BM25 with one accumulator per row of a step.
  *
  *     score(row) = sum over words w of  times(w) * idf(w) * impact(w, row)
  *
- * Each word's postings are read once, front to back, and added into score[row]; then one pass over
- * the scores keeps the best k. No order of impacts and no early end: 350 thousand postings of a
- * long question take 0.3 ms, less than any other step of answering it.
+ * Rows are taken in steps whose scores stay in the nearest cache: what each word's postings say of
+ * them is added into score[row], then one pass over the scores keeps the best k. Each posting is
+ * read once. No order of impacts and no early end: 350 thousand postings of a long question take
+ * 0.3 ms, less than any other step of answering it.
  *
  * Phrases and exclusions become a set of rows first. A phrase's rows are found from its rarest
  * word: for each of its rows the other words are looked up by bisection and their positions
@@ -15,12 +16,16 @@
 #include "index/keyword/query.h"
 #include "src/base/mem.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-enum { POSITIONS_MAX = 4096 }; /* of one word in one passage; passages are far shorter */
+enum {
+    POSITIONS_MAX = 4096, /* of one word in one passage; passages are far shorter */
+    STEP_ROWS = 4096,
+    GROUP_ROWS = 16, /* looked at together */
+};
 
 size_t keyword_term_count(const struct keyword_query *q)
 {
@@ -141,26 +146,39 @@ static uint64_t *allowed_rows(const struct keyword_query *q, const struct postin
 
 /* ---- scores */
 
-static void accumulate(const struct posting_list *l, float weight, int64_t n_rows, float *score)
+/* Adds the postings of rows [from, to) to score[row - from]; *at is where the list stands. */
+static void accumulate(const struct posting_list *l, uint32_t *at, float weight, int64_t from,
+                       int64_t to, float *score)
 {
-    for (uint32_t i = 0; i < l->n; i++)
-        if (l->row[i] < n_rows)
-            score[l->row[i]] += weight * posting_impact(l->impact[i]);
+    uint32_t i = *at;
+    for (; i < l->n && l->row[i] < to; i++)
+        if (l->row[i] >= from) /* always, in a sound list */
+            score[l->row[i] - from] += weight * posting_impact(l->impact[i]);
+    *at = i;
 }
 
-/* Zeros for every row. Their pages are asked for at once: most are going to be touched, and one
- * fault each takes longer than what is written into them. */
-static float *new_scores(int64_t n_rows)
+static bool any_reaches(const float *score, float floor)
 {
-    const size_t bytes = (size_t)n_rows * sizeof(float), page = 4096;
-    float *score = xcalloc((size_t)n_rows, sizeof *score);
-#ifdef MADV_POPULATE_WRITE
-    const uintptr_t from = ((uintptr_t)score + page - 1) / page * page;
-    const uintptr_t to = ((uintptr_t)score + bytes) / page * page;
-    if (to > from) /* a kernel that does not know this does without */
-        madvise((void *)from, to - from, MADV_POPULATE_WRITE);
-#endif
-    return score;
+    int n = 0;
+    for (int i = 0; i < GROUP_ROWS; i++)
+        n |= score[i] >= floor;
+    return n != 0;
+}
+
+/* The rows of a step that match, reach the floor and are allowed. */
+static void take_best(const float score[STEP_ROWS], int64_t from, const uint64_t *bits,
+                      int64_t row0, struct topk *top)
+{
+    float floor = fmaxf(topk_floor(top), FLT_MIN);
+    for (int64_t group = 0; group < STEP_ROWS; group += GROUP_ROWS) {
+        if (!any_reaches(score + group, floor))
+            continue;
+        for (int64_t i = group; i < group + GROUP_ROWS; i++)
+            if (score[i] >= floor && (!bits || bit_get(bits, from + i))) {
+                topk_push(top, row0 + from + i, score[i]);
+                floor = fmaxf(topk_floor(top), FLT_MIN);
+            }
+    }
 }
 
 void keyword_search(const struct keyword_query *q, const struct postings *p, const float *weight,
@@ -168,22 +186,23 @@ void keyword_search(const struct keyword_query *q, const struct postings *p, con
 {
     if (q->n_terms == 0 || p->n_rows == 0)
         return;
-    float *score = new_scores(p->n_rows);
-    for (size_t t = 0; t < q->n_terms; t++) {
-        const struct posting_list l = postings_find(p, q->term[t]);
-        accumulate(&l, weight[t], p->n_rows, score);
-    }
+    struct posting_list *list = xmalloc(q->n_terms * sizeof *list);
+    uint32_t *at = xcalloc(q->n_terms, sizeof *at);
+    float score[STEP_ROWS];
+    for (size_t t = 0; t < q->n_terms; t++)
+        list[t] = postings_find(p, q->term[t]);
     uint64_t *own = allowed_rows(q, p, filter);
     const uint64_t *bits = own ? own : filter ? filter->bits : NULL;
-    float floor = topk_floor(top);
-    for (int64_t r = 0; r < p->n_rows; r++) {
-        if (score[r] <= 0 || score[r] < floor || (bits && !bit_get(bits, r)))
-            continue;
-        topk_push(top, row0 + r, score[r]);
-        floor = topk_floor(top);
+    for (int64_t from = 0; from < p->n_rows; from += STEP_ROWS) {
+        const int64_t n = p->n_rows - from < STEP_ROWS ? p->n_rows - from : STEP_ROWS;
+        memset(score, 0, sizeof score);
+        for (size_t t = 0; t < q->n_terms; t++)
+            accumulate(&list[t], &at[t], weight[t], from, from + n, score);
+        take_best(score, from, bits, row0, top);
     }
     free(own);
-    free(score);
+    free(at);
+    free(list);
 }
 
 void keyword_score(const struct keyword_query *q, const struct postings *p, const float *weight,

@@ -216,8 +216,9 @@ static int note_closest(struct searcher *s, const struct ranking *r, struct sear
     return found < 0 ? -1 : 0;
 }
 
-static int answer(struct searcher *s, const struct question *q, const struct search_options *o,
-                  struct search_answer *out, struct err *err)
+/* The passages that answer, and where they stand; reads the store. */
+static int find_answer(struct searcher *s, const struct question *q, const struct search_options *o,
+                       struct search_answer *out, struct err *err)
 {
     const int k = o->k < RESULTS_MAX ? o->k : RESULTS_MAX;
     const double min_score = o->min_score >= 0 ? o->min_score : -1;
@@ -242,6 +243,17 @@ static int answer(struct searcher *s, const struct question *q, const struct sea
         rc = note_closest(s, &ranking, out, err);
     picker_release(&p);
     ranking_release(&ranking);
+    return rc;
+}
+
+static int answer(struct searcher *s, const struct question *q, const struct search_options *o,
+                  struct search_answer *out, struct err *err)
+{
+    bool began;
+    if (store_view_begin(s->store, &began, err))
+        return -1;
+    const int rc = find_answer(s, q, o, out, err);
+    store_view_end(s->store, began);
     return rc;
 }
 

@@ -213,9 +213,6 @@ int doc_remove(struct store *s, const struct doc_row *r, struct err *err) WARN_U
 int removed_note(struct store *s, int64_t first, int64_t last, struct err *err) WARN_UNUSED;
 /* Makes every commit so far durable. */
 int wal_sync(struct store *s, struct err *err) WARN_UNUSED;
-/* A consistent view over several reads; *began says whether read_end has something to end. */
-int read_begin(struct store *s, bool *began, struct err *err) WARN_UNUSED;
-void read_end(struct store *s, bool began);
 
 /* ---- precisions of vectors (precision.c) ---- */
 

@@ -101,7 +101,7 @@ int store_chunks_of(struct store *s, int64_t doc_id, struct store_chunk **out, s
     bool began;
     *out = NULL;
     *n = 0;
-    if (read_begin(s, &began, err))
+    if (store_view_begin(s, &began, err))
         return -1;
     int rc = chunk_range(s, doc_id, &first, &count, err);
     size_t bytes = 0;
@@ -116,7 +116,7 @@ int store_chunks_of(struct store *s, int64_t doc_id, struct store_chunk **out, s
         if (rc == 0)
             rc = read_range(s, doc_id, first, count, *out, n, err);
     }
-    read_end(s, began);
+    store_view_end(s, began);
     if (rc) {
         for (size_t i = 0; i < *n; i++)
             store_chunk_release(&(*out)[i]);
@@ -256,7 +256,7 @@ int store_each_row(struct store *s, int64_t after, bool want_text,
      * were built from. */
     if (s->mode != STORE_READ && wal_sync(s, err))
         return -1;
-    if (read_begin(s, &began, err))
+    if (store_view_begin(s, &began, err))
         return -1;
     struct cursor c = {0};
     sqlite3_stmt *q = db_query(s, Q_EACH_CHUNK, err);
@@ -275,7 +275,7 @@ int store_each_row(struct store *s, int64_t after, bool want_text,
         }
     }
     db_done(q);
-    read_end(s, began);
+    store_view_end(s, began);
     doc_row_release(&c.doc);
     str_release(&c.text);
     return rc;

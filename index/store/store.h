@@ -141,6 +141,12 @@ int store_begin(struct store *s, struct err *err) WARN_UNUSED;
 int store_commit(struct store *s, struct err *err) WARN_UNUSED;
 void store_rollback(struct store *s);
 
+/* All that is read in between is of one moment, and costs less: the file is locked and looked at
+ * once. Inside a transaction or another view this does nothing (*began is false). Not for long: the
+ * log of a writer can only grow meanwhile. */
+int store_view_begin(struct store *s, bool *began, struct err *err) WARN_UNUSED;
+void store_view_end(struct store *s, bool began);
+
 /* ---- texts, chunks, vectors
  * ------------------------------------------------------------------------------------- */
 

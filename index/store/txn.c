@@ -164,7 +164,7 @@ int txn_leave(struct store *s, const struct txn *t, int rc, struct err *err)
     return rc;
 }
 
-int read_begin(struct store *s, bool *began, struct err *err)
+int store_view_begin(struct store *s, bool *began, struct err *err)
 {
     *began = false;
     if (!sqlite3_get_autocommit(s->db))
@@ -175,7 +175,7 @@ int read_begin(struct store *s, bool *began, struct err *err)
     return 0;
 }
 
-void read_end(struct store *s, bool began)
+void store_view_end(struct store *s, bool began)
 {
     if (began)
         db_try(s, Q_COMMIT);

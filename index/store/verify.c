@@ -86,13 +86,13 @@ int store_verify(struct store *s, void (*fn)(void *ctx, const struct store_probl
     struct verify v = {s, fn, ctx};
     const struct check_sink sink = {on_found, on_broken, &v};
     bool began;
-    if (read_begin(s, &began, err))
+    if (store_view_begin(s, &began, err))
         return -1;
     int rc = check_pages(&v, err);
     if (rc == 0)
         rc = check_counts(&v, err);
     if (rc == 0)
         rc = check_rows(s, &sink, err);
-    read_end(s, began);
+    store_view_end(s, began);
     return rc;
 }
