@@ -296,6 +296,8 @@ static int make_file(struct mined *out, struct err *err)
 
 static int check_options(const struct train_args *t, struct err *err)
 {
+    if (t->mine_negatives < 0)
+        return err_kind_set(err, ERR_USAGE, "--mine-margin is for --mine-negatives");
     if (t->mine_negatives < 1 || t->mine_negatives > NEGATIVES_MAX)
         return err_kind_set(err, ERR_USAGE, "--mine-negatives %lld: from 1 to %d",
                             (long long)t->mine_negatives, NEGATIVES_MAX);
@@ -363,6 +365,8 @@ static int mine(const struct args *a, struct mined *out, struct err *err)
 
 int train_mine(const struct args *a, struct train_options *o, struct mined *out, struct err *err)
 {
+    if (a->train.mine_negatives < 0 && a->train.mine_margin < 0)
+        return 0;
     if (check_options(&a->train, err))
         return -1;
     if (!kept_rows(o, out)) {

@@ -154,6 +154,8 @@ extern const struct dataset_kind data_pairs, data_classes, data_conll, data_squa
 
 void sequences_begin(struct sequences *s, int item);
 void sequences_token(struct sequences *s, int token, int flag, int tag, uint32_t from, uint32_t to);
+/* Copies all of `more` behind s. */
+void sequences_append(struct sequences *s, const struct sequences *more);
 void sequences_release(struct sequences *s);
 
 /* The special tokens around one text (pair: two). */

@@ -70,7 +70,6 @@ Other wishes.
   semsearch: --mine-negatives 99: from 1 to 16
   $ mine --mine-margin 0.1
   semsearch: --mine-margin is for --mine-negatives
-    semsearch train --help
   $ mine --mine-negatives 1 --mine-margin 2
   semsearch: --mine-margin 2: from 0 to 1
   $ mine --mine-negatives 2 --loss triplet
