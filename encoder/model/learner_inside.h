@@ -1,4 +1,4 @@
-/* learner_inside.h - the struct behind learner.h, for learner.c, learner_init.c and export.c. */
+/* learner_inside.h - the struct behind learner.h, for learner*.c and export.c. */
 #ifndef SEMSEARCH_ENCODER_MODEL_LEARNER_INSIDE_H
 #define SEMSEARCH_ENCODER_MODEL_LEARNER_INSIDE_H
 
@@ -34,6 +34,15 @@ enum { FULL_NAME_BYTES = NAME_MAX_BYTES + 32 }; /* with the prefix */
 /* The names in the saved folder of the parts of parameter p, with the family's prefix where task
  * models have it; returns how many. Parameters of modules have one part, in a file of their own. */
 int learner_names(const struct learner *l, int param, char name[NAME_PARTS][FULL_NAME_BYTES]);
+
+/* Names, shapes and kinds of all parameters, from the tape of the model's head. */
+int learner_declare(struct learner *l, struct err *err) WARN_UNUSED;
+/* Their masters, gradients and packed forms, zero. */
+int learner_allocate(struct learner *l, struct err *err) WARN_UNUSED;
+/* Their numbers from the base's files; keep: its head is the one that is wanted. */
+int learner_read_params(struct learner *l, bool keep, uint64_t seed, struct err *err) WARN_UNUSED;
+/* A glob freezes whole parameters; query, key and value are one of them. */
+int learner_freeze(struct learner *l, const char *glob, struct err *err) WARN_UNUSED;
 
 /* Numbers for a tensor that no file has: N(0, initializer_range) for matrices and tables, whose
  * padding row is 0; 1 for a norm's weight, else 0. A function of seed, name and place. */
