@@ -23,15 +23,18 @@ static const struct kind_row {
     bool labels;
     bool cosine; /* works on unit vectors whatever the folder does */
     float margin;
+    void (*rows)(const struct loss_rows *r, const struct loss_options *o,
+                 double *loss); /* NULL: loss_ranking(), which needs memory */
 } kinds[] = {
-    {"mnrl", LOSS_MNRL, 2, 1 << 20, false, true, 0},
-    {"cosent", LOSS_COSENT, 2, 2, true, true, 0},
-    {"cosine-mse", LOSS_COSINE_MSE, 2, 2, true, true, 0},
-    {"contrastive", LOSS_CONTRASTIVE, 2, 2, true, true, 0.5F},
-    {"online-contrastive", LOSS_ONLINE_CONTRASTIVE, 2, 2, true, true, 0.5F},
-    {"triplet", LOSS_TRIPLET, 3, 3, false, false, 5},
-    {"embedding-mse", LOSS_EMBEDDING_MSE, 1, 1 << 20, false, false, 0},
-    {"infonce", LOSS_MNRL, 2, 1 << 20, false, true, 0}, /* another name */
+    {"mnrl", LOSS_MNRL, 2, 1 << 20, false, true, 0, NULL},
+    {"cosent", LOSS_COSENT, 2, 2, true, true, 0, loss_cosent},
+    {"cosine-mse", LOSS_COSINE_MSE, 2, 2, true, true, 0, loss_cosine_mse},
+    {"contrastive", LOSS_CONTRASTIVE, 2, 2, true, true, 0.5F, loss_contrastive},
+    {"online-contrastive", LOSS_ONLINE_CONTRASTIVE, 2, 2, true, true, 0.5F,
+     loss_online_contrastive},
+    {"triplet", LOSS_TRIPLET, 3, 3, false, false, 5, loss_triplet},
+    {"embedding-mse", LOSS_EMBEDDING_MSE, 1, 1 << 20, false, false, 0, loss_embedding_mse},
+    {"infonce", LOSS_MNRL, 2, 1 << 20, false, true, 0, NULL}, /* another name */
 };
 
 static const struct kind_row *row_of(enum loss_kind kind)
@@ -138,29 +141,11 @@ static int units_alloc(struct units *u, bool gradient, struct err *err)
 static int rows_loss(const struct loss_rows *r, const struct loss_options *o, double *loss,
                      struct err *err)
 {
-    switch (o->kind) {
-    case LOSS_MNRL:
+    const struct kind_row *k = row_of(o->kind);
+    if (!k->rows)
         return loss_ranking(r, o, loss, err);
-    case LOSS_COSENT:
-        loss_cosent(r, o, loss);
-        return 0;
-    case LOSS_COSINE_MSE:
-        loss_cosine_mse(r, o, loss);
-        return 0;
-    case LOSS_CONTRASTIVE:
-        loss_contrastive(r, o, loss);
-        return 0;
-    case LOSS_ONLINE_CONTRASTIVE:
-        loss_online_contrastive(r, o, loss);
-        return 0;
-    case LOSS_TRIPLET:
-        loss_triplet(r, o, loss);
-        return 0;
-    case LOSS_EMBEDDING_MSE:
-        loss_embedding_mse(r, o, loss);
-        return 0;
-    }
-    return err_set(err, "no such loss");
+    k->rows(r, o, loss);
+    return 0;
 }
 
 /* The loss on unit rows of the first `dim` numbers; adds to b->dx. */

@@ -2,8 +2,8 @@
  *
  * Central differences of float code say little: a derivative by differences loses half the digits.
  * So the sources of encoder/tape and the portable bodies of src/kernels are included here, in one
- * file of a test, with `float` replaced. What cannot be taken over is the vocabulary of vectors
- * (bits of floats) and the fitted polynomials of math.inc and train_math.inc, which are accurate to
+ * file of a test, with `float` replaced (what reads the bits of a float is not called). What cannot
+ * be taken over are the fitted polynomials of math.inc and train_math.inc, which are accurate to
  * floats only: they are written here with libm; those fits are held against libm elsewhere.
  */
 #ifndef SEMSEARCH_TESTS_REAL_DOUBLE_H
@@ -26,95 +26,16 @@
 #pragma GCC diagnostic ignored "-Wshadow"
 
 #define float double
-#define sqrtf    sqrt
-#define fmaxf    fmax
-#define fabsf    fabs
-#define V_INLINE static inline
+#define sqrtf     sqrt
+#define fmaxf     fmax
+#define fabsf     fabs
+#define copysignf copysign
+#define V_INLINE  static inline
 #define SEMSEARCH_KERNELS_VEC_H
-#define VW        1
 #define TILE_ROWS 2
 #define TILE_VECS 4
 
-typedef double vf;
-
-V_INLINE vf v_set1(double x)
-{
-    return x;
-}
-V_INLINE vf v_load(const double *p)
-{
-    return *p;
-}
-V_INLINE void v_store(double *p, vf v)
-{
-    *p = v;
-}
-V_INLINE vf v_load_n(const double *p, size_t n)
-{
-    return n ? *p : 0;
-}
-V_INLINE void v_store_n(double *p, vf v, size_t n)
-{
-    if (n)
-        *p = v;
-}
-V_INLINE vf v_keep_n(vf v, size_t n)
-{
-    return n ? v : 0;
-}
-V_INLINE vf v_add(vf a, vf b)
-{
-    return a + b;
-}
-V_INLINE vf v_sub(vf a, vf b)
-{
-    return a - b;
-}
-V_INLINE vf v_mul(vf a, vf b)
-{
-    return a * b;
-}
-V_INLINE vf v_div(vf a, vf b)
-{
-    return a / b;
-}
-V_INLINE vf v_fma(vf a, vf b, vf c)
-{
-    return a * b + c;
-}
-V_INLINE vf v_max(vf a, vf b)
-{
-    return a > b ? a : b;
-}
-V_INLINE vf v_min(vf a, vf b)
-{
-    return a < b ? a : b;
-}
-V_INLINE vf v_abs(vf a)
-{
-    return fabs(a);
-}
-V_INLINE vf v_if_less(vf a, vf b, vf yes, vf no)
-{
-    return a < b ? yes : no;
-}
-V_INLINE double v_sum(vf a)
-{
-    return a;
-}
-V_INLINE double v_hmax(vf a)
-{
-    return a;
-}
-V_INLINE void v_sum4(double out[4], vf a, vf b, vf c, vf d)
-{
-    out[0] = a, out[1] = b, out[2] = c, out[3] = d;
-}
-V_INLINE void v_transpose(double *dst, size_t ldd, const double *src, size_t lds, int n)
-{
-    (void)ldd, (void)lds, (void)n;
-    *dst = *src;
-}
+#include "src/kernels/vec_scalar.h"
 
 /* math.inc and train_math.inc */
 V_INLINE vf v_exp(vf x)
