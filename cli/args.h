@@ -1,7 +1,8 @@
 /* args.h - the one table of commands and options, and what the command line said.
  *
- * Parsing, --help, the man page and the shell completions all come from the tables in args.c. A new
- * option is one row there and one field here; a new command is one row there and one file cmd_*.c.
+ * Parsing, --help, the man page and the shell completions all come from the tables in args_table.c.
+ * A new option is one row there and one field here; a new command is one row there and one file
+ * cmd_*.c.
  */
 #ifndef SEMSEARCH_CLI_ARGS_H
 #define SEMSEARCH_CLI_ARGS_H
