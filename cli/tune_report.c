@@ -104,4 +104,5 @@ void tune_report(const struct tune *t)
     else
         report_text(t, &out);
     out_str(&out);
+    out_push(); /* what follows may take minutes */
 }

@@ -30,3 +30,41 @@ A damaged map is told, and search goes on without it.
 
   $ echo broken > notes/.semsearch/adapter && cd notes && semsearch query --paths "growing plant" 2>&1 | sort | uniq | grep -c 'md\|adapter'
   6
+
+Enough to learn from: the map of questions, and the encoder itself. A tiny random model may or may not get better; what is said must be what was done.
+
+  $ cd .. && mkdir -p large && python3 - <<'P'
+  > import random
+  > r, words = random.Random(5), [a + b for a in "ba ce di fo gu ha ki lo mu ne po ra".split() for b in "nel tor sim dak vus pir".split()]
+  > text = lambda n: " ".join(r.choice(words) for _ in range(n))
+  > for i in range(160):
+  >     parts = []
+  >     for head in range(3):
+  >         t = text(30)
+  >         parts.append("#" * (1 if head == 0 else 2) + " " + " ".join(r.sample(t.split(), 4)) + f"\n\n{t}.\n")
+  >     open(f"large/{i:03}.md", "w").write("\n".join(parts))
+  > P
+  $ semsearch index large > /dev/null
+  $ semsearch tune --json large > map.json && python3 - <<'P'
+  > import json, os
+  > d = json.load(open("map.json"))
+  > print(list(d), d["questions"] >= 30, d["model"])
+  > n = d["ndcg@10"]
+  > better = bool(n) and n["hybrid"]["low"] > 0 and n["vector"]["high"] >= 0
+  > print(d["better"] == better == d["switched"] == os.path.exists("large/.semsearch/adapter"))
+  > P
+  ['schema', 'documents', 'held_out_documents', 'found', 'left_out', 'trained_on', 'questions', 'passages', 'ndcg@10', 'better', 'switched', 'model', 'seconds'] True None
+  True
+  $ semsearch tune --full large > full.txt 2> told.txt; grep -c '^hybrid\|^vector\|^keyword' full.txt
+  3
+  $ python3 - <<'P'
+  > import glob, json, os, subprocess
+  > text = open("full.txt").read()
+  > made = glob.glob(os.environ["HOME"] + "/share/semsearch/tuned/tiny-*")
+  > used = json.loads(subprocess.run(["semsearch", "status", "--json", "--index", "large/.semsearch"], capture_output=True, text=True).stdout)["model"]["name"]
+  > print(len(made), os.path.exists(made[0] + "/model.safetensors"), ("\nbetter:" in text) == (made[0].endswith(used)))
+  > if "better:" not in text:  # asked again it measures only
+  >     again = subprocess.run(["semsearch", "tune", "--full", "large"], capture_output=True, text=True)
+  >     assert "already trained on these pairs" in again.stderr and again.returncode == 0, again
+  > P
+  1 True True
