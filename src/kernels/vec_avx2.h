@@ -279,6 +279,22 @@ V_INLINE vf v_float(vi v)
 {
     return _mm256_cvtepi32_ps(v);
 }
+V_INLINE vi v_bits(vf v)
+{
+    return _mm256_castps_si256(v);
+}
+V_INLINE vf v_of_bits(vi v)
+{
+    return _mm256_castsi256_ps(v);
+}
+V_INLINE vi v_max_words(vi a, vi b)
+{
+    return _mm256_max_epi32(a, b);
+}
+V_INLINE vi v_max_unsigned(vi a, vi b)
+{
+    return _mm256_max_epu32(a, b);
+}
 V_INLINE vf v_bf16_mac(vf acc, vi a, vi b)
 {
     const __m256i upper = _mm256_set1_epi32((int)0xffff0000U);

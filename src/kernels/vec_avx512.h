@@ -301,6 +301,22 @@ V_INLINE vf v_float(vi v)
 {
     return _mm512_cvtepi32_ps(v);
 }
+V_INLINE vi v_bits(vf v)
+{
+    return _mm512_castps_si512(v);
+}
+V_INLINE vf v_of_bits(vi v)
+{
+    return _mm512_castsi512_ps(v);
+}
+V_INLINE vi v_max_words(vi a, vi b)
+{
+    return _mm512_max_epi32(a, b);
+}
+V_INLINE vi v_max_unsigned(vi a, vi b)
+{
+    return _mm512_max_epu32(a, b);
+}
 
 #ifdef __AVX512BF16__
 

@@ -240,6 +240,22 @@ V_INLINE vf v_float(vi v)
 {
     return vcvtq_f32_s32(v);
 }
+V_INLINE vi v_bits(vf v)
+{
+    return vreinterpretq_s32_f32(v);
+}
+V_INLINE vf v_of_bits(vi v)
+{
+    return vreinterpretq_f32_s32(v);
+}
+V_INLINE vi v_max_words(vi a, vi b)
+{
+    return vmaxq_s32(a, b);
+}
+V_INLINE vi v_max_unsigned(vi a, vi b)
+{
+    return vreinterpretq_s32_u32(vmaxq_u32(vreinterpretq_u32_s32(a), vreinterpretq_u32_s32(b)));
+}
 V_INLINE vf v_bf16_mac(vf acc, vi a, vi b)
 {
 #ifdef __ARM_FEATURE_BF16_VECTOR_ARITHMETIC

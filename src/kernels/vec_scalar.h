@@ -211,9 +211,25 @@ V_INLINE vi v_add_words(vi a, vi b)
 {
     return a + b;
 }
-V_INLINE vf v_float(vi v)
+V_INLINE vf v_float(vi v) /* the values of integers */
 {
     return (float)v;
+}
+V_INLINE vi v_bits(vf v) /* the words that hold floats, and back */
+{
+    return v_words(&v);
+}
+V_INLINE vf v_of_bits(vi v)
+{
+    return float_of_bits((uint32_t)v);
+}
+V_INLINE vi v_max_words(vi a, vi b)
+{
+    return a > b ? a : b;
+}
+V_INLINE vi v_max_unsigned(vi a, vi b)
+{
+    return (uint32_t)a > (uint32_t)b ? a : b;
 }
 V_INLINE vf v_bf16_mac(vf acc, vi a, vi b)
 {

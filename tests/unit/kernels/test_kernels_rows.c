@@ -89,8 +89,8 @@ static void test_special_values(void **state)
     each_level(special_values_of_level);
 }
 
-/* The row {0, x} of softmax: e^x / (1 + e^x) within 3 ulp, of which one is the division's and half
- * of one the sum's. */
+/* The row {0, x} of softmax: e^x / (1 + e^x) within 2.5 ulp: one of the exponential, up to one of
+ * the sum, whose last place may be twice the result's, and half of one of the division. */
 static void exponential_of_level(const struct kernels *k)
 {
     for (double x = -87.3; x <= 0.0; x += 0.0003) {
@@ -98,7 +98,7 @@ static void exponential_of_level(const struct kernels *k)
         k->softmax(row, 1, 2);
         const double want = exp((double)(float)x) / (1.0 + exp((double)(float)x));
         const double error = fabs(row[1] - want) / ulp(want);
-        if (!(error <= 3.0))
+        if (!(error <= 2.5))
             fail_msg("%s: softmax of {0, %g}: error %g ulp", k->isa, x, error);
     }
 }
