@@ -8,9 +8,12 @@
 #include "src/base/mem.h"
 #include "src/base/stop.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { KEPT_BYTES = 32 << 20 };
 
 /* All that a search command holds open. */
 struct session {
@@ -32,9 +35,21 @@ static void session_close(struct session *s)
     free(s->model_name);
 }
 
+/* A question takes some milliseconds, and pages that are given back and asked for again cost more
+ * than what is written into them. */
+static void keep_memory(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+    mallopt(M_MMAP_THRESHOLD, KEPT_BYTES / 8);
+    mallopt(M_TOP_PAD, KEPT_BYTES / 32);
+#endif
+}
+
 static int session_open(const struct args *a, bool need_model, struct session *s, struct err *err)
 {
     *s = (struct session){0};
+    keep_memory();
     if (results_options(a, &s->options, err) ||
         place_open(a, STORE_READ, NULL, &s->place, &s->store, err))
         return -1;

@@ -18,7 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -273,48 +272,24 @@ int cachefile_of_map(struct map map, const char *name, struct cachefile *f, stru
     return -1;
 }
 
-static int map_descriptor(int fd, const char *path, struct map *map, struct err *err)
-{
-    struct stat st;
-    *map = (struct map){0};
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-        return err_kind_set(err, ERR_IO, "cannot read '%s': not a regular file", path);
-    if (st.st_size == 0)
-        return 0;
-    void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
-    if (p == MAP_FAILED)
-        return err_errno(err, "cannot map '%s'", path);
-    *map = (struct map){p, (size_t)st.st_size};
-    if (map->n <= HUGE_BYTES_MAX)
-        map_prefer_huge(map);
-    return 0;
-}
-
 int cachefile_open(const char *path, struct cachefile *f, struct err *err)
 {
     struct map map;
     memset(f, 0, sizeof *f);
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* never wait for a pipe */
-    if (fd < 0) {
-        const bool missing = errno == ENOENT;
-        err_errno(err, "cannot open '%s'", path);
-        if (missing && err)
+    errno = 0;
+    if (map_open(&map, path, err)) {
+        if (errno == ENOENT && err)
             err->kind = ERR_NOT_FOUND;
         return -1;
     }
-    if (map_descriptor(fd, path, &map, err) || cachefile_of_map(map, path, f, err)) {
-        close(fd);
-        return -1;
-    }
-    f->reader = fd + 1;
-    return 0;
+    if (map.n <= HUGE_BYTES_MAX)
+        map_prefer_huge(&map);
+    return cachefile_of_map(map, path, f, err);
 }
 
 void cachefile_close(struct cachefile *f)
 {
     map_close(&f->map);
-    if (f->reader)
-        close(f->reader - 1);
     memset(f, 0, sizeof *f);
 }
 
@@ -332,6 +307,15 @@ const void *cachefile_get(const struct cachefile *f, const char *name, size_t si
     return NULL;
 }
 
+void cachefile_sparse(const struct cachefile *f, const void *section, size_t n)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t from = (uintptr_t)section / page * page;
+    if (f->map.n > HUGE_BYTES_MAX && n &&
+        madvise((void *)from, (uintptr_t)section + n - from, MADV_RANDOM) < 0)
+        errno = 0; /* more is read than is needed */
+}
+
 static bool all_zero(const unsigned char *p, uint64_t n)
 {
     for (uint64_t i = 0; i < n; i++)
@@ -344,6 +328,8 @@ void cachefile_verify(const struct cachefile *f, void (*fn)(void *ctx, const cha
                       void *ctx)
 {
     const size_t magic = sizeof cache_magic - 1;
+    if (madvise((void *)(uintptr_t)f->map.p, f->map.n, MADV_NORMAL) < 0)
+        errno = 0;                                        /* sparse sections are then read slowly */
     if (!all_zero(f->map.p + magic, CACHE_ALIGN - magic)) /* the magic itself was compared */
         fn(ctx, "header");
     for (int i = 0; i < f->n_sections; i++) {

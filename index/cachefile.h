@@ -45,7 +45,6 @@ enum { CACHE_SECTIONS_MAX = 24 };
 
 struct cachefile {
     struct map map;
-    int reader; /* 1 + a descriptor of the file, for vectors.c; 0: none */
     struct cache_stamp stamp;
     int n_sections;
     struct cache_entry {
@@ -62,6 +61,10 @@ int cachefile_open(const char *path, struct cachefile *f, struct err *err) WARN_
 int cachefile_of_map(struct map map, const char *name, struct cachefile *f,
                      struct err *err) WARN_UNUSED;
 void cachefile_close(struct cachefile *f); /* safe on a zeroed one */
+
+/* Of this section, `n` bytes, single rows are read here and there: where the file is large and not
+ * in memory, no more than those are fetched. */
+void cachefile_sparse(const struct cachefile *f, const void *section, size_t n);
 
 /* The section as an array of elements of `size` bytes, aligned to 64; *n gets their number. NULL
  * when there is no such section or its length is no multiple; an empty one gives a pointer. */

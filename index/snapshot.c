@@ -382,10 +382,17 @@ int64_t snapshot_nearest(struct snapshot *s, const float *query, int64_t k,
     return topk_finish(&best);
 }
 
-float snapshot_cosine(struct snapshot *s, const float *query, int64_t row)
+void snapshot_cosines(struct snapshot *s, const float *query, const int64_t *rows, size_t n,
+                      float *out)
 {
-    const struct part *p = part_of(s, row);
-    return p ? vectors_dot(&p->image.vec, query, row - p->row0) : 0;
+    for (size_t i = 0; i < n; i++) {
+        const int64_t ahead = i + VECTORS_AHEAD < n ? rows[i + VECTORS_AHEAD] : -1;
+        const struct part *p = part_of(s, ahead);
+        if (p)
+            vectors_prefetch(&p->image.vec, ahead - p->row0);
+        p = part_of(s, rows[i]);
+        out[i] = p ? vectors_dot(&p->image.vec, query, rows[i] - p->row0) : 0;
+    }
 }
 
 /* ---- words */

@@ -46,8 +46,9 @@ bool snapshot_live(const struct snapshot *s, int64_t row);     /* false: removed
  * not approximations. */
 int64_t snapshot_nearest(struct snapshot *s, const float *query, int64_t k,
                          const struct row_filter *filter, bool exact, struct hit *out);
-/* Exact cosine of one row (fp32 from the stored f16). */
-float snapshot_cosine(struct snapshot *s, const float *query, int64_t row);
+/* Exact cosines of n rows (fp32 from the stored f16); out [n]. Rising rows are faster. */
+void snapshot_cosines(struct snapshot *s, const float *query, const int64_t *rows, size_t n,
+                      float *out);
 
 /* Keyword search: BM25 over passages. */
 struct keyword_query; /* parsed: words, "phrases", -exclusions; never a syntax error */

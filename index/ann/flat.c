@@ -122,8 +122,11 @@ static int64_t scan_twice(const struct vectors *v, const float *query, int64_t k
     }
     drop_hopeless(&s);
     struct topk top = {.item = out, .k = k};
-    for (size_t i = 0; i < s.n; i++)
+    for (size_t i = 0; i < s.n; i++) {
+        if (i + VECTORS_AHEAD < s.n)
+            vectors_prefetch(v, s.candidate[i + VECTORS_AHEAD].row);
         topk_push(&top, s.candidate[i].row, vectors_dot(v, query, s.candidate[i].row));
+    }
     free(s.p);
     free(s.candidate);
     return topk_finish(&top);

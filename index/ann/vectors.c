@@ -5,17 +5,8 @@
 #include "src/kernels/kernels.h"
 
 #include <math.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-/* Rows that stand alone are read from the file as long as this process has read few: mapping the
- * page of one, with its neighbours and all that the kernel notes down about them, costs several
- * times a read of 768 bytes. Whoever asks for many has the pages mapped sooner or later and finds
- * them there for nothing; so does everybody where the vectors are few. */
-enum { READ_ROWS_MAX = 4096, MAP_BYTES_MAX = 32 << 20 };
-static atomic_int rows_read;
 
 struct vectors_builder {
     int dim;
@@ -139,26 +130,15 @@ int vectors_open(const struct cachefile *f, int64_t n_rows, int dim, struct vect
             return err_kind_set(err, ERR_CORRUPT, "the vectors are not %lld in number",
                                 (long long)n_rows);
     v->longest = *longest;
-    v->reader = (size_t)n_rows * (size_t)dim * sizeof *v->f16 > MAP_BYTES_MAX ? f->reader : 0;
-    v->f16_at = (int64_t)((const unsigned char *)v->f16 - f->map.p);
+    cachefile_sparse(f, v->f16, (size_t)n_rows * (size_t)dim * sizeof *v->f16);
+    cachefile_sparse(f, v->i8, (size_t)n_rows * (size_t)dim);
     return 0;
-}
-
-static bool read_row(const struct vectors *v, int64_t row, uint16_t *out)
-{
-    const size_t n = (size_t)v->dim * sizeof *out;
-    if (!v->reader || atomic_load_explicit(&rows_read, memory_order_relaxed) >= READ_ROWS_MAX)
-        return false;
-    atomic_fetch_add_explicit(&rows_read, 1, memory_order_relaxed);
-    return pread(v->reader - 1, out, n, v->f16_at + row * (int64_t)n) == (ssize_t)n;
 }
 
 float vectors_dot(const struct vectors *v, const float *query, int64_t row)
 {
     float out;
-    uint16_t own[VECTOR_DIM_MAX];
-    const uint16_t *x = read_row(v, row, own) ? own : v->f16 + row * v->dim;
-    kern.dot_rows_f16(&out, query, x, 1, (size_t)v->dim);
+    kern.dot_rows_f16(&out, query, v->f16 + row * v->dim, 1, (size_t)v->dim);
     return out;
 }
 
@@ -192,9 +172,10 @@ int64_t vectors_settle(const struct vectors *v, const struct quick_query *q, con
         while (end < most && !(about[end].score * q->scale + doubt(v, q, about[end].row) < floor))
             end++;
     }
-    for (int64_t i = 0; i < end; i++)
-        vectors_prefetch(v, about[i].row);
-    for (int64_t i = 0; i < end; i++)
+    for (int64_t i = 0; i < end; i++) {
+        if (i + VECTORS_AHEAD < end)
+            vectors_prefetch(v, about[i + VECTORS_AHEAD].row);
         topk_push(&top, about[i].row, vectors_dot(v, query, about[i].row));
+    }
     return topk_finish(&top);
 }

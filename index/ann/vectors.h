@@ -25,8 +25,6 @@ struct vectors {
     float longest; /* no row is longer than this */
     int64_t n;
     int dim;
-    int reader; /* 1 + a descriptor of the file they are in, when they are many; 0: none */
-    int64_t f16_at;
 };
 
 /* Streaming writer: f16 goes to the section being written, the rest to scratch until the end. */
@@ -45,7 +43,8 @@ int vectors_open(const struct cachefile *f, int64_t n_rows, int dim, struct vect
 /* x [dim] = scale * q + e; returns |e|, rounded up. */
 float quantise_row(const float *x, int dim, int8_t *q, float *scale);
 
-/* Asks memory for a row of f16 that will be scored soon. */
+/* Asks memory for a row of f16 that will be scored after VECTORS_AHEAD others. */
+enum { VECTORS_AHEAD = 6 };
 static inline void vectors_prefetch(const struct vectors *v, int64_t row)
 {
     const char *p = (const char *)(v->f16 + row * v->dim);

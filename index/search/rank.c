@@ -80,21 +80,26 @@ static void fill_signals(struct snapshot *s, const struct rank_query *q, struct 
                          size_t n)
 {
     int64_t *row = xmalloc(n * sizeof *row);
-    float *bm25 = xmalloc(n * sizeof *bm25);
-    size_t missing = 0;
-    for (size_t i = 0; i < n; i++) {
+    float *signal = xmalloc(n * sizeof *signal);
+    size_t missing = 0, m = 0;
+    for (size_t i = 0; i < n; i++)
         if (!item[i].vector_rank)
-            item[i].cosine = snapshot_cosine(s, q->vector, item[i].row);
+            row[missing++] = item[i].row;
+    snapshot_cosines(s, q->vector, row, missing, signal);
+    for (size_t i = 0; i < n; i++)
+        if (!item[i].vector_rank)
+            item[i].cosine = signal[m++];
+    missing = m = 0;
+    for (size_t i = 0; i < n; i++)
         if (!item[i].keyword_rank)
             row[missing++] = item[i].row;
-    }
     if (missing)
-        snapshot_keyword_score(s, q->words, row, missing, bm25);
-    for (size_t i = 0, m = 0; i < n; i++)
+        snapshot_keyword_score(s, q->words, row, missing, signal);
+    for (size_t i = 0; i < n; i++)
         if (!item[i].keyword_rank)
-            item[i].bm25 = bm25[m++];
+            item[i].bm25 = signal[m++];
     free(row);
-    free(bm25);
+    free(signal);
 }
 
 /* ---- scores ---- */

@@ -210,6 +210,11 @@ static int decompress(struct store *s, struct span data, int64_t raw, int64_t di
     const size_t n = dict ? ZSTD_decompress_usingDDict(s->dctx, to, room, data.p, data.n, s->ddict)
                           : ZSTD_decompressDCtx(s->dctx, to, room, data.p, data.n);
     const bool good = n == room;
+    if (good && !out->p && !out->max) { /* nothing to append to: it becomes the text */
+        *out = (struct str){.p = to, .n = n, .cap = room + 1};
+        out->p[n] = '\0';
+        return 0;
+    }
     if (good)
         str_add(out, to, n);
     free(to);
