@@ -22,7 +22,7 @@ enum {
     PANEL = 190, /* of the drawn area of a panel */
     GAP = 46,    /* between panels: the next one's title */
     FOOT = 52,   /* below the last: numbers and name of the x axis */
-    MOST_POINTS = 1200,
+    MOST_POINTS = 600,
     N_COLORS = 6
 };
 

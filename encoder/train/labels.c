@@ -123,6 +123,7 @@ int dataset_use_labels(struct dataset *d, const char *const *label, int n, struc
                     return -1;
             }
         }
+    d->rows = (int64_t)d->n_items;
     if (d->n_items == 0)
         return err_kind_set(err, ERR_FORMAT, "no row of '%s' has a known label",
                             d->options.file[0]);

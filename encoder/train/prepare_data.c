@@ -33,7 +33,6 @@ static int read_evaluation_data(struct run *r, struct err *err)
      * model trained on positives */
     if (dataset_read(&r->eval, o->task, &eo, TRAIN_LOSS_AUTO, o->teacher != NULL, err))
         return -1;
-    tell_skipped(r, &r->eval, "evaluation data");
     if (r->eval.regression != r->data.regression)
         return err_kind_set(err, ERR_FORMAT,
                             "the labels of '%s' are numbers, those of the %s data are classes",
@@ -51,7 +50,6 @@ int run_read_data(struct run *r, struct err *err)
         (o->teacher != NULL) != (r->data.loss == LOSS_EMBEDDING_MSE))
         return err_kind_set(err, ERR_USAGE, "--teacher and --loss %s do not go together",
                             loss_name(o->teacher ? r->data.loss : LOSS_EMBEDDING_MSE));
-    tell_skipped(r, &r->data, "training data");
     return read_evaluation_data(r, err);
 }
 
@@ -153,6 +151,8 @@ int run_fit_data(struct run *r, struct err *err)
 {
     if (settle_labels(r, err) || tokenise(r, err))
         return -1;
+    tell_skipped(r, &r->data, "training data");
+    tell_skipped(r, &r->eval, "evaluation data");
     find_shared(r);
     return 0;
 }

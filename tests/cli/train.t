@@ -126,6 +126,12 @@ Going on after a kill gives the very same weights; a bad row may be left out.
   semsearch: without --eval-data nothing says whether the new model is better
   1 step over 2 rows
 
+  $ printf 'text\tlabel\na\tx\nb\tz\nc\ty\nd\tx\n' > labels.tsv
+  $ semsearch train text-classification --data labels.tsv --labels x,y --out l --skip-bad-rows --max-steps 1 2>&1 | head -n 1 | sed 's/ in [0-9].*//'
+  semsearch: training data: 1 bad row left out: labels.tsv, line 3: label 'z' is not one of the model's
+  $ sed 's/.*"rows":\([0-9]*\),.*/\1/; s/,.*//' l/training.json
+  3
+
 Held-out rows: before and after, and a verdict; rows that were trained on are named.
 
   $ semsearch train sentence-similarity --data scored.tsv --eval-data scored.tsv --out v --max-steps 3 2>&1 | sed 's/0\.[0-9]*/N/g; s/ in .*//; s/: no diff.*//'
