@@ -17,6 +17,7 @@
 #include "src/base/mem.h"
 #include "src/kernels/kernels.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -37,9 +38,9 @@ struct candidate {
 struct scan {
     const struct vectors *v;
     const uint64_t *bits;
-    int8_t *p; /* the query in int8 */
-    float t, margin, length;
-    struct topk lower; /* the best lower bounds */
+    int8_t *p;              /* the query in int8 */
+    float t, margin, reach; /* a row is off by less than margin + reach |e| */
+    struct topk lower;      /* the best lower bounds */
     struct candidate *candidate;
     size_t n, cap;
 };
@@ -49,7 +50,7 @@ static void consider(struct scan *s, int64_t row, int32_t dot)
 {
     const struct vectors *v = s->v;
     const float about = (float)dot * v->scale[row] * s->t;
-    const float off = s->margin + s->length * v->error[row];
+    const float off = s->margin + s->reach * v->error[row];
     if (!(about + off >= topk_floor(&s->lower)))
         return;
     topk_push(&s->lower, row, about - off);
@@ -105,9 +106,9 @@ static int64_t scan_twice(const struct vectors *v, const float *query, int64_t k
     struct scan s = {.v = v, .bits = bits};
     s.p = xmalloc((size_t)v->dim);
     const float g = quantise_row(query, v->dim, s.p, &s.t);
-    s.length = (float)sqrt(kern.dot_wide(query, query, (size_t)v->dim)) * 1.000001f;
-    /* |e| is at most |x| for every row that quantise_row made */
-    s.margin = g * 2 * v->longest + rounding * (1 + s.length * v->longest);
+    const float length = (float)sqrt(kern.dot_wide(query, query, (size_t)v->dim)) * 1.000001f;
+    s.reach = fminf((g + length) * 1.000001f, FLT_MAX); /* no number may be made of |e| = 0 */
+    s.margin = g * v->longest * 1.000001f + rounding * (1 + length * v->longest);
     s.lower = (struct topk){.item = out, .k = k};
     for (int64_t from = 0; from < v->n;) {
         const int64_t to = from + BLOCK < v->n ? from + BLOCK : v->n;

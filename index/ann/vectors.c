@@ -131,7 +131,6 @@ int vectors_open(const struct cachefile *f, int64_t n_rows, int dim, struct vect
                                 (long long)n_rows);
     v->longest = *longest;
     cachefile_sparse(f, v->f16, (size_t)n_rows * (size_t)dim * sizeof *v->f16);
-    cachefile_sparse(f, v->i8, (size_t)n_rows * (size_t)dim);
     return 0;
 }
 
