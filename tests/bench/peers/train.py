@@ -2,13 +2,13 @@
 """Times a training step beside PyTorch's on the same token ids: MiniLM, pairs, MNRL, AdamW.
 
     train.py BENCH_TRAIN MODEL_DIR SCRATCH_DIR [PAIRS.tsv] [--threads 2] [--seconds 6] [--rounds 3]
-             [--batch 32] [--cases 32,64,128,pairs] [--precisions fp32,bf16] [--memory]
+             [--batch 32] [--cases 32,64,128] [--precisions fp32,bf16] [--memory]
 
 (needs torch and transformers.) PyTorch gets its best: scaled dot-product attention, each batch padded to its
 own longest text, anchors and positives in one forward, mean pooling, dropout 0.1, gradient clipping, the
 fused AdamW; bf16 is torch.autocast. PAIRS.tsv: the first two columns of each line, batched in the file's
-order. Both sides take turns in every round; tokens are real ones, without padding. --memory: each side's peak
-in a process of its own (the largest resident set), for the longest case.
+order, and timed after the other cases. Both sides take turns in every round; tokens are real ones, without
+padding. --memory: each side's peak in a process of its own (the largest resident set), for the longest case.
 """
 import argparse
 import json
