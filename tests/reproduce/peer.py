@@ -159,8 +159,10 @@ class Spans(Classes):
         x = self.tokenizer.pad([{k: w[k] for k in ("input_ids", "token_type_ids")} for w in batch],
                                return_tensors="pt")
         self.tokens = int(x["attention_mask"].sum())
-        return self.model(**x, start_positions=torch.tensor([w["lo"] for w in batch]),
-                          end_positions=torch.tensor([w["hi"] for w in batch])).loss
+        out, pad = self.model(**x), x["attention_mask"] == 0
+        # transformers lets padding take part in this softmax; nothing is padded on the other side
+        return sum(torch.nn.functional.cross_entropy(z.masked_fill(pad, -torch.inf), torch.tensor([w[k] for w in batch]))
+                   for z, k in ((out.start_logits, "lo"), (out.end_logits, "hi"))) / 2
 
 
 def groups(model, decay):
@@ -174,6 +176,8 @@ def train(run, e):
     for m in run.model.modules():
         if isinstance(m, torch.nn.Dropout):
             m.p = 0.0
+        if hasattr(m, "dropout_prob"):  # attention by SDPA drops by a number of its own
+            m.dropout_prob = 0.0
     run.model.train()
     optimiser = torch.optim.AdamW(groups(run.model, 0.01), lr=e.rate)
     total = len(run.steps)
