@@ -39,7 +39,8 @@ int tune_model(struct tune *t, struct err *err) WARN_UNUSED;
 /* The index is embedded anew with the better model; the exit code, or -1. */
 int tune_model_switch(struct tune *t, struct err *err) WARN_UNUSED;
 
-/* Pairs as TSV: anchor, positive, kind, held_out; all, or those that are trained on. */
+/* For both (tune_measure.c). Pairs as TSV: anchor, positive, kind, held_out; all, or those that are
+ * trained on. */
 int tune_write_pairs(const struct tune *t, const char *path, bool all, struct err *err) WARN_UNUSED;
 /* The held-out collection, indexed below the scratch folder. */
 int tune_bench(const struct tune *t, const char *name, struct embedder *e,
