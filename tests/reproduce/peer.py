@@ -53,6 +53,7 @@ class Similarity:
         from sentence_transformers import SentenceTransformer
 
         self.model = SentenceTransformer(model, device="cpu")
+        self.window = self.model.max_seq_length
         self.model.max_seq_length = e.length
         self.e = e
         rows = read_tsv(f"{prepared}/train.tsv")
@@ -81,6 +82,7 @@ class Similarity:
         return torch.logsumexp(torch.cat([torch.zeros(1), z]), 0)
 
     def save(self, out):
+        self.model.max_seq_length = self.window  # that of the training goes for the training alone
         self.model.save_pretrained(out)
 
 
