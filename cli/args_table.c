@@ -362,7 +362,8 @@ const struct command commands[] = {
      "masks\n"
      "for fill-mask, {\"text\", \"text_pair\"} for next-sentence (plain: two texts with a TAB "
      "between).\n"
-     "Positions are bytes of the text.",
+     "Positions are bytes of the text. A bad line ends the run with its number (exit 2) when all\n"
+     "lines before it are answered.",
      "echo 'it works well' | semsearch predict --model ./sentiment\n  echo 'Paris is the [MASK] of "
      "France.' | semsearch predict --model ./mlm --top 3",
      cmd_predict},

@@ -1,6 +1,8 @@
 /* cmd_predict.c - `predict`: what a model's head says about each line.
  *
- * Lines stream: a batch is read, run and written before the next is read. A line that begins with
+ * Lines stream: a batch is read, run and written before the next is read. A bad line ends the run
+ * when all lines before it are answered, so answer n is always that of line n. A line that begins
+ * with
  * '{' is a JSON object, any other is a text (or two with a TAB between, where the task wants two).
  */
 #include "cli/commands.h"
@@ -141,21 +143,18 @@ static int read_line(const struct predictor *p, struct batch *b, const struct li
     return rc;
 }
 
-/* Fills the batch; 1: something in it, 0: the end of input. */
+/* Fills the batch; 1: more may follow, 0: the end of input, -1: a bad line. What was read before it
+ * is in the batch. */
 static int batch_read(const struct predictor *p, struct batch *b, struct lines *l, struct err *err)
 {
     struct span line;
     int rc = 1;
-    while (b->n < BATCH_LINES && b->bytes < BATCH_BYTES) {
-        if (stop_requested())
-            return err_kind_set(err, ERR_STOPPED, "stopped");
+    while (rc == 1 && b->n < BATCH_LINES && b->bytes < BATCH_BYTES) {
         rc = lines_next(l, &line, err);
-        if (rc <= 0)
-            break;
-        if (read_line(p, b, l, line, err))
-            return -1;
+        if (rc == 1 && read_line(p, b, l, line, err))
+            rc = -1;
     }
-    return rc < 0 ? -1 : b->n > 0;
+    return rc;
 }
 
 static void batch_clear(struct batch *b)
@@ -284,16 +283,9 @@ static const struct task_io tasks[] = {
 /* ---- the command --------------------------------------------------------------------------------
  */
 
-static int predict_batch(struct predictor *p, struct batch *b, const struct lines *l,
-                         struct err *err)
+static void write_batch(const struct predictor *p, struct batch *b, size_t n)
 {
-    size_t failed = b->n;
-    if (encoder_predict(p->encoder, b->in, b->n, &p->options, b->out, &failed, err)) {
-        if (failed < b->n)
-            err_wrap(err, "%s, line %lld", l->name, (long long)b->line[failed]);
-        return -1;
-    }
-    for (size_t i = 0; i < b->n; i++) {
+    for (size_t i = 0; i < n; i++) {
         struct str out = {0};
         struct json_writer w;
         json_begin(&w, &out);
@@ -302,22 +294,38 @@ static int predict_batch(struct predictor *p, struct batch *b, const struct line
         out_str(&out);
         prediction_release(&b->out[i]);
     }
-    return 0;
+}
+
+/* A line that the model cannot take does not cost the lines before it their answers: they are asked
+ * again without it, so that the first such line is the one that is told, whatever the threads. */
+static int predict_batch(struct predictor *p, struct batch *b, const struct lines *l,
+                         struct err *err)
+{
+    size_t n = b->n, failed;
+    int rc = 0;
+    while (encoder_predict(p->encoder, b->in, n, &p->options, b->out, &failed, err)) {
+        rc = -1;
+        if (failed >= n || err->kind == ERR_STOPPED)
+            return -1;
+        err_wrap(err, "%s, line %lld", l->name, (long long)b->line[failed]);
+        n = failed;
+    }
+    write_batch(p, b, n);
+    return rc;
 }
 
 static int predict_lines(struct predictor *p, struct lines *l, struct err *err)
 {
     struct batch *b = xcalloc(1, sizeof *b);
-    int rc = 0;
-    while (!out_failed() && (rc = batch_read(p, b, l, err)) == 1) {
-        rc = predict_batch(p, b, l, err);
+    int rc = 1;
+    while (rc == 1 && !out_failed()) {
+        rc = batch_read(p, b, l, err);
+        if ((rc >= 0 || err->kind != ERR_STOPPED) && predict_batch(p, b, l, err))
+            rc = -1;
         batch_clear(b);
-        if (rc)
-            break;
     }
-    batch_clear(b);
     free(b);
-    return rc;
+    return rc < 0 ? -1 : 0;
 }
 
 static int open_predictor(const struct args *a, struct model **model, struct predictor *p,

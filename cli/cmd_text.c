@@ -1,7 +1,7 @@
 /* cmd_text.c - `tokenize`, `embed`, `similarity`: the encoder on lines of text, without any index.
  *
  * Lines stream: a batch is read, encoded and written before the next is read, so that a pipe of any
- * length works.
+ * length works. A bad line ends the run when all lines before it are answered.
  */
 #include "cli/commands.h"
 #include "cli/engine.h"
@@ -155,32 +155,40 @@ static int batch_add_json(struct batch *b, const struct lines *l, struct span li
     return rc;
 }
 
-/* Fills the batch; 1: something in it, 0: the end of input. */
+static int batch_add_pair(struct batch *b, const struct lines *l, struct span line, struct err *err)
+{
+    struct span first, second;
+    if (split_pair(l, line, &first, &second, err))
+        return -1;
+    batch_add(b, first);
+    batch_add(b, second);
+    return 0;
+}
+
+/* Fills the batch; 1: more may follow, 0: the end of input, -1: a bad line. What was read before it
+ * is in the batch. */
 static int batch_read(struct batch *b, const struct args *a, struct lines *l, bool pairs,
                       struct err *err)
 {
     const bool json = a->input && strcmp(a->input, "jsonl") == 0;
     struct span line;
     int rc = 1;
-    while (b->n < (pairs ? 2 * BATCH_LINES : BATCH_LINES) && b->bytes < BATCH_BYTES) {
-        if (stop_requested())
-            return err_kind_set(err, ERR_STOPPED, "stopped");
+    while (rc == 1 && b->n < (pairs ? 2 * BATCH_LINES : BATCH_LINES) && b->bytes < BATCH_BYTES) {
         rc = lines_next(l, &line, err);
         if (rc <= 0)
             break;
-        struct span first, second;
-        if (json && batch_add_json(b, l, line, err))
-            return -1;
-        if (!json && pairs) {
-            if (split_pair(l, line, &first, &second, err))
-                return -1;
-            batch_add(b, first);
-            batch_add(b, second);
-        } else if (!json) {
+        if (json ? batch_add_json(b, l, line, err) : pairs && batch_add_pair(b, l, line, err))
+            rc = -1;
+        else if (!json && !pairs)
             batch_add(b, line);
-        }
     }
-    return rc < 0 ? -1 : b->n > 0;
+    return rc;
+}
+
+/* Is the batch to be encoded, after batch_read() returned rc? */
+static bool batch_wanted(const struct batch *b, int rc, const struct err *err)
+{
+    return b->n && (rc >= 0 || err->kind != ERR_STOPPED);
 }
 
 /* ---- embed
@@ -267,6 +275,18 @@ static int sink_npy(struct sink *k, int dim, struct err *err)
     return 0;
 }
 
+static int embed_batch(struct encoder *encoder, const struct batch *b,
+                       const struct encode_options *o, float *out, int dim, struct sink *k,
+                       struct err *err)
+{
+    int tokens[BATCH_LINES];
+    if (encoder_embed(encoder, b->span, b->n, o, out, tokens, err))
+        return -1;
+    for (size_t i = 0; i < b->n; i++)
+        sink_vector(k, out + i * (size_t)dim, dim, tokens[i]);
+    return 0;
+}
+
 static int embed_lines(const struct args *a, const struct engine *e, struct lines *l,
                        struct sink *k, struct err *err)
 {
@@ -282,20 +302,17 @@ static int embed_lines(const struct args *a, const struct engine *e, struct line
         return -1;
     struct batch *b = xcalloc(1, sizeof *b);
     float *out = xcalloc((size_t)BATCH_LINES * (size_t)dim, sizeof *out);
-    int tokens[BATCH_LINES], rc = 0;
-    while (!sink_failed(k) && (rc = batch_read(b, a, l, false, err)) == 1) {
-        rc = encoder_embed(encoder, b->span, b->n, &o, out, tokens, err);
-        for (size_t i = 0; i < b->n && rc == 0; i++)
-            sink_vector(k, out + i * (size_t)dim, dim, tokens[i]);
+    int rc = 1;
+    while (rc == 1 && !sink_failed(k)) {
+        rc = batch_read(b, a, l, false, err);
+        if (batch_wanted(b, rc, err) && embed_batch(encoder, b, &o, out, dim, k, err))
+            rc = -1;
         batch_clear(b);
-        if (rc)
-            break;
     }
-    batch_clear(b);
     free(b);
     free(out);
     encoder_close(encoder);
-    return rc;
+    return rc < 0 ? -1 : 0;
 }
 
 /* -o FILE; a link's target is replaced, not the link; "-" is standard output. */
@@ -368,11 +385,24 @@ static void write_cosine(const struct args *a, double c, int64_t index, struct j
     }
 }
 
+/* The vectors of a batch of pairs into v, their cosines into out. */
+static int similarity_batch(const struct args *a, struct encoder *encoder, const struct batch *b,
+                            float *v, int dim, int64_t *index, struct json_writer *w,
+                            struct str *out, struct err *err)
+{
+    const struct encode_options o = {.normalize = -1};
+    if (encoder_embed(encoder, b->span, b->n, &o, v, NULL, err))
+        return -1;
+    for (size_t i = 0; i + 1 < b->n; i += 2)
+        write_cosine(a, engine_cosine(v + i * (size_t)dim, v + (i + 1) * (size_t)dim, dim),
+                     (*index)++, w, out);
+    return 0;
+}
+
 static int similarity_lines(const struct args *a, const struct engine *e, struct lines *l,
                             struct err *err)
 {
     const int dim = model_info(e->model)->dim;
-    const struct encode_options o = {.normalize = -1};
     struct encoder *encoder;
     if (encoder_open(e->model, e->threads, &encoder, err))
         return -1;
@@ -381,20 +411,18 @@ static int similarity_lines(const struct args *a, const struct engine *e, struct
     struct str out = {0};
     struct json_writer w;
     int64_t index = 0;
-    int rc = 0;
+    int rc = 1;
     if (a->json) {
         json_begin(&w, &out);
         jw_key(&w, "similarities");
         jw_array(&w);
     }
-    while (!out_failed() && (rc = batch_read(b, a, l, true, err)) == 1) {
-        rc = encoder_embed(encoder, b->span, b->n, &o, v, NULL, err);
-        for (size_t i = 0; i + 1 < b->n && rc == 0; i += 2)
-            write_cosine(a, engine_cosine(v + i * (size_t)dim, v + (i + 1) * (size_t)dim, dim),
-                         index++, &w, &out);
+    while (rc == 1 && !out_failed()) {
+        rc = batch_read(b, a, l, true, err);
+        if (batch_wanted(b, rc, err) &&
+            similarity_batch(a, encoder, b, v, dim, &index, &w, &out, err))
+            rc = -1;
         batch_clear(b);
-        if (rc)
-            break;
         if (!a->json) {
             out_write(str_view(&out));
             str_clear(&out);
@@ -405,11 +433,10 @@ static int similarity_lines(const struct args *a, const struct engine *e, struct
         out_write(str_view(&out));
     }
     str_release(&out);
-    batch_clear(b);
     free(b);
     free(v);
     encoder_close(encoder);
-    return rc;
+    return rc < 0 ? -1 : 0;
 }
 
 int cmd_similarity(const struct args *a, struct err *err)

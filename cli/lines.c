@@ -1,11 +1,14 @@
 /* lines.c - see lines.h. */
 #include "cli/lines.h"
 
+#include "src/base/mem.h"
 #include "src/base/stop.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define LINE_MOST ((size_t)64 << 20)
 
 int lines_open(const struct args *a, struct lines *l, struct err *err)
 {
@@ -24,20 +27,37 @@ int lines_open(const struct args *a, struct lines *l, struct err *err)
     return l->file ? 0 : err_errno(err, "cannot open '%s'", a->pos[0]);
 }
 
+/* Bytes of the next line with its '\n'; 0: the end, or a failure (errno); more than LINE_MOST: too
+ * long, what is left of it is not read. */
+static size_t read_line(struct lines *l)
+{
+    size_t n = 0;
+    int c = 0;
+    while (n <= LINE_MOST && c != '\n' && (c = getc_unlocked(l->file)) != EOF) {
+        if (n == l->cap) {
+            l->cap = l->cap ? 2 * l->cap : 256;
+            l->buf = xrealloc(l->buf, l->cap);
+        }
+        l->buf[n++] = (char)c;
+    }
+    return n;
+}
+
 int lines_next(struct lines *l, struct span *line, struct err *err)
 {
     errno = 0;
-    const ssize_t n = getline(&l->buf, &l->cap, l->file);
-    if (n < 0 && stop_requested())
+    const size_t n = read_line(l);
+    if (stop_requested())
         return err_kind_set(err, ERR_STOPPED, "stopped");
-    if (n < 0 && (ferror(l->file) || (errno && !feof(l->file))))
+    if (ferror(l->file))
         return err_errno(err, "cannot read '%s'", l->name);
-    if (n < 0)
+    if (n == 0)
         return 0;
     l->number++;
-    *line = (struct span){l->buf, (size_t)n};
-    if (n && l->buf[n - 1] == '\n')
-        line->n--;
+    if (n > LINE_MOST)
+        return err_kind_set(err, ERR_LIMIT, "%s, line %lld: longer than 64 MiB", l->name,
+                            (long long)l->number);
+    *line = (struct span){l->buf, n - (l->buf[n - 1] == '\n')};
     return 1;
 }
 

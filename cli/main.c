@@ -139,12 +139,13 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGBUS, on_lost_bytes);
     stop_install();
+    struct err last = {0};
     int code = run(argc, argv, &err);
     if (code < 0) {
+        (void)out_flush(&last); /* results first, then what ended them */
         code = exit_code(err.kind);
         report(&err, wants_json(argc, argv));
     }
-    struct err last = {0};
     if (out_flush(&last)) {
         report(&last, false);
         code = EXIT_BAD;

@@ -29,9 +29,11 @@ Predict: what the head of a model says, one JSON line for each line. Tiny random
 What is refused, with its line.
 
   $ printf 'the [MASK] is\nno mask\n' | semsearch predict --model "$H/bert-fill-mask"
+  {"schema":1,"masks":[[{"token":*}]]} (glob)
   semsearch: standard input, line 2: no mask in the text: expected [MASK]
   [2]
   $ printf 'one\n{"txt": 1}\n' | semsearch predict --model "$H/bert-text-classification"
+  {"schema":1,"label":"pos",*} (glob)
   semsearch: standard input, line 2: expected an object with "text"
   [2]
   $ printf '{"tokens": ["a", 1]}\n' | semsearch predict --model "$H/bert-token-classification"
@@ -49,6 +51,24 @@ What is refused, with its line.
   $ printf 'a\n' | semsearch predict --task fill-mask --model "$H/bert-text-classification" 2>&1 | sed 's/.*: //'
   the model 'bert-text-classification' is for text-classification, not for fill-mask
     `semsearch train fill-mask` makes a model for it
+
+The lines before a bad one are answered, whoever finds it bad: the reader, or the model (which reads two here that it cannot take).
+
+  $ printf 'the [MASK] is\nis [MASK]\n{"txt": 1}\nthe [MASK]\n' > bad.txt; semsearch predict --model "$H/bert-fill-mask" bad.txt | cut -c 1-21
+  semsearch: bad.txt, line 3: expected an object with "text"
+  {"schema":1,"masks":[
+  {"schema":1,"masks":[
+  $ (yes 'the [MASK] is' | head -n 300; echo no mask; yes 'is [MASK]' | head -n 100; echo none) > bad.txt; semsearch predict --model "$H/bert-fill-mask" --threads 3 bad.txt > out; echo $?; wc -l < out
+  semsearch: bad.txt, line 301: no mask in the text: expected [MASK]
+  2
+  300
+  $ head -n 300 bad.txt | semsearch predict --model "$H/bert-fill-mask" | cmp - out
+
+Input without an end takes no memory: not one line, and not many.
+
+  $ (yes 'the [MASK] is' | head -n 3; head -c 70000000 /dev/zero) | semsearch predict --model "$H/bert-fill-mask" | wc -l
+  semsearch: standard input, line 4: longer than 64 MiB
+  3
   $ yes 'the [MASK] is' | timeout 20 semsearch predict --model "$H/bert-fill-mask" | head -n 1 > /dev/null; echo ${PIPESTATUS[1]}
   2
 

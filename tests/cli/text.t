@@ -31,7 +31,7 @@ Embed: blank lines are texts, a last line without an end counts, nothing in give
   {"schema":1,"index":0,"tokens":3,
   $ printf '{"text": "a"}\n{"txt": "b"}\n' | semsearch embed --input jsonl | wc -l
   semsearch: standard input, line 2: expected an object with a string "text"
-  0
+  1
   $ printf 'a\n\nb\n' | semsearch embed --format npy -o v.npy && head -c 6 v.npy | tail -c 5; wc -c < v.npy
   NUMPY512
   $ semsearch embed --format npy < /dev/null
@@ -60,6 +60,10 @@ A failed run leaves no file.
   $ printf '{"txt": "b"}\n' | semsearch embed --input jsonl -o out.jsonl; ls out.jsonl* 2>/dev/null
   semsearch: standard input, line 1: expected an object with a string "text"
   [2]
+  $ printf '{"text": "b"}\n{"text": "c"}\nd\n' | semsearch embed --input jsonl 2> err | cut -c 1-22; grep -c 'line 3' err
+  {"schema":1,"index":0,
+  {"schema":1,"index":1,
+  1
 
 Similarity: one cosine a line.
 
@@ -69,6 +73,10 @@ Similarity: one cosine a line.
   {"schema":1,"similarities":[1]}
   $ printf 'x\ty\tz\n' | semsearch similarity
   semsearch: standard input, line 1: expected two texts with one TAB between
+  [2]
+  $ printf 'a\ta\nx\ty\tz\n' | semsearch similarity
+  1.000000
+  semsearch: standard input, line 2: expected two texts with one TAB between
   [2]
 
 Models.
