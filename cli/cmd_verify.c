@@ -173,6 +173,8 @@ int cmd_verify(const struct args *a, struct err *err)
     bar_end(&bar);
     if (rc == 0)
         write_problems(a, &f.found, f.ok, f.repaired);
+    else if (err->kind == ERR_STOPPED)
+        rc = err_kind_set(err, ERR_STOPPED, "stopped before everything was checked");
     if (rc == 0 && !f.ok && !a->repair)
         note("%zu problem%s; `semsearch verify --repair` mends what can be mended", f.found.n,
              f.found.n == 1 ? "" : "s");

@@ -12,6 +12,7 @@
 #include "index/cachefile.h"
 
 #include "src/base/mem.h"
+#include "src/base/stop.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +26,7 @@ enum {
     CACHE_ALIGN = 64,
     BUF_BYTES = 2 << 20,
     HUGE_BYTES_MAX = 256 << 20, /* of a larger file a question needs single rows */
+    VERIFY_STEP = 16 << 20,
 };
 static const char cache_magic[17] = "semsearch cache\n";
 
@@ -324,6 +326,17 @@ static bool all_zero(const unsigned char *p, uint64_t n)
     return true;
 }
 
+static bool section_sound(const struct cachefile *f, const struct cache_entry *e)
+{
+    const uint64_t padding = (CACHE_ALIGN - e->bytes % CACHE_ALIGN) % CACHE_ALIGN;
+    const unsigned char *p = f->map.p + e->at;
+    struct hasher *h = hasher_new();
+    for (uint64_t at = 0; at < e->bytes && !stop_requested(); at += VERIFY_STEP)
+        hasher_add(h, p + at, e->bytes - at < VERIFY_STEP ? e->bytes - at : VERIFY_STEP);
+    const bool same = hash_equal(hasher_finish(h), e->sum);
+    return stop_requested() || (same && all_zero(p + e->bytes, padding));
+}
+
 void cachefile_verify(const struct cachefile *f, void (*fn)(void *ctx, const char *section),
                       void *ctx)
 {
@@ -332,13 +345,9 @@ void cachefile_verify(const struct cachefile *f, void (*fn)(void *ctx, const cha
         errno = 0;                                        /* sparse sections are then read slowly */
     if (!all_zero(f->map.p + magic, CACHE_ALIGN - magic)) /* the magic itself was compared */
         fn(ctx, "header");
-    for (int i = 0; i < f->n_sections; i++) {
-        const struct cache_entry *e = &f->section[i];
-        const uint64_t padding = (CACHE_ALIGN - e->bytes % CACHE_ALIGN) % CACHE_ALIGN;
-        if (!hash_equal(hash_bytes(f->map.p + e->at, e->bytes), e->sum) ||
-            !all_zero(f->map.p + e->at + e->bytes, padding))
-            fn(ctx, e->name);
-    }
+    for (int i = 0; i < f->n_sections; i++)
+        if (!section_sound(f, &f->section[i]))
+            fn(ctx, f->section[i].name);
 }
 
 /* ---- scratch */

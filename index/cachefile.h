@@ -70,7 +70,8 @@ void cachefile_sparse(const struct cachefile *f, const void *section, size_t n);
  * when there is no such section or its length is no multiple; an empty one gives a pointer. */
 const void *cachefile_get(const struct cachefile *f, const char *name, size_t size, int64_t *n);
 
-/* Reads everything; calls fn with the name of each section whose checksum is wrong. */
+/* Reads everything; calls fn with the name of each section whose checksum is wrong. Asked to stop,
+ * it ends early. */
 void cachefile_verify(const struct cachefile *f, void (*fn)(void *ctx, const char *section),
                       void *ctx);
 

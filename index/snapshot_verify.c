@@ -10,6 +10,7 @@
 
 #include "index/snapshot_files.h"
 #include "src/base/mem.h"
+#include "src/base/stop.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,7 +94,8 @@ static int check_row(void *ctx, const struct store_row *row, struct err *err)
 {
     struct verify *v = ctx;
     const struct image *m = v->image;
-    (void)err;
+    if (stop_requested())
+        return err_kind_set(err, ERR_STOPPED, "stopped");
     if (row->chunk_id > image_last(m))
         return 1;
     pass_rows(v, row->chunk_id);
@@ -182,7 +184,9 @@ int snapshot_verify(struct store *s, const char *fingerprint, int dim,
     if (store_removed(s, INT64_MAX, &gone, &v.n_gone, err))
         return -1;
     v.gone = gone;
-    const int rc = check_files(&v, s, fingerprint, dim, err);
+    int rc = check_files(&v, s, fingerprint, dim, err);
+    if (rc == 0 && stop_requested())
+        rc = err_kind_set(err, ERR_STOPPED, "stopped");
     free(v.path);
     free(gone);
     return rc;

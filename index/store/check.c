@@ -6,6 +6,8 @@
  */
 #include "index/store/internal.h"
 
+#include "src/base/stop.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -34,9 +36,11 @@ static int scan(struct check *c, enum query id, look_fn *look, struct err *err)
     struct err why = {0};
     sqlite3_stmt *q = db_query(c->s, id, &why);
     int rc = q ? 0 : -1;
-    while (q && (rc = db_step(c->s, q, &why)) == 1)
-        if ((rc = look(c, q, &why)) != 0)
+    while (q && (rc = db_step(c->s, q, &why)) == 1) {
+        rc = stop_requested() ? err_kind_set(&why, ERR_STOPPED, "stopped") : look(c, q, &why);
+        if (rc)
             break;
+    }
     db_done(q);
     if (rc == 0)
         return 0;

@@ -129,6 +129,7 @@ static const struct {
     {SQLITE_FULL, ERR_IO, "free some disk space and run the command again: nothing stored is lost"},
     {SQLITE_CORRUPT, ERR_CORRUPT, repair_hint},
     {SQLITE_NOTADB, ERR_CORRUPT, repair_hint},
+    {SQLITE_INTERRUPT, ERR_STOPPED, NULL},
     {SQLITE_BUSY, ERR_LOCKED, "another program is using the index file: try again"},
     {SQLITE_NOMEM, ERR_MEMORY, NULL},
     {SQLITE_READONLY, ERR_IO, "the index cannot be written: check the permissions of its folder"},

@@ -201,7 +201,7 @@ struct store_problem {
     bool repairable;
 };
 /* Checks everything (SQLite's own check, every checksum, every reference); calls fn for each
- * problem. Safe beside a writer. */
+ * problem. Safe beside a writer. ERR_STOPPED when asked to stop. */
 int store_verify(struct store *s, void (*fn)(void *ctx, const struct store_problem *p), void *ctx,
                  struct err *err) WARN_UNUSED;
 /* Drops what cannot be trusted (documents whose rows are broken are forgotten, so that the next

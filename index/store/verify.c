@@ -3,6 +3,8 @@
  * disturbs. */
 #include "index/store/internal.h"
 
+#include "src/base/stop.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -80,6 +82,11 @@ static int check_counts(struct verify *v, struct err *err)
     return 0;
 }
 
+static void interrupt(void *db)
+{
+    sqlite3_interrupt(db);
+}
+
 int store_verify(struct store *s, void (*fn)(void *ctx, const struct store_problem *p), void *ctx,
                  struct err *err)
 {
@@ -88,11 +95,13 @@ int store_verify(struct store *s, void (*fn)(void *ctx, const struct store_probl
     bool began;
     if (store_view_begin(s, &began, err))
         return -1;
-    int rc = check_pages(&v, err);
+    stop_call(interrupt, s->db); /* one statement of it reads the whole file */
+    int rc = stop_requested() ? err_kind_set(err, ERR_STOPPED, "stopped") : check_pages(&v, err);
     if (rc == 0)
         rc = check_counts(&v, err);
     if (rc == 0)
         rc = check_rows(s, &sink, err);
+    stop_call(NULL, NULL);
     store_view_end(s, began);
     return rc;
 }

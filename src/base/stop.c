@@ -2,14 +2,29 @@
 #include "src/base/stop.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
 
 static volatile sig_atomic_t seen;
+static struct {
+    void (*_Atomic fn)(void *ctx);
+    void *_Atomic ctx;
+} call;
 
 static void on_signal(int sig)
 {
+    void (*fn)(void *ctx) = atomic_load(&call.fn);
     seen = sig;
+    if (fn)
+        fn(atomic_load(&call.ctx));
+}
+
+void stop_call(void (*fn)(void *ctx), void *ctx)
+{
+    atomic_store(&call.fn, NULL);
+    atomic_store(&call.ctx, ctx);
+    atomic_store(&call.fn, fn);
 }
 
 void stop_install(void)

@@ -10,4 +10,8 @@ void stop_install(void);   /* called once by cli/ */
 bool stop_requested(void); /* cheap; any thread */
 int stop_signal(void);     /* the signal that came, or 0 */
 
+/* For one long call that cannot look itself (a statement of SQLite): fn(ctx) is called by the
+ * handler too, until stop_call(NULL, NULL). It must be safe in a signal handler. One at a time. */
+void stop_call(void (*fn)(void *ctx), void *ctx);
+
 #endif

@@ -4,6 +4,7 @@
 #include "index/snapshot.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
+#include "src/base/stop.h"
 #include "src/kernels/kernels.h"
 #include "tests/unit/index/tempdir.h"
 #include "tests/unit/test.h"
@@ -619,6 +620,21 @@ static void survives_damage(void **state)
     assert_int_equal(verify(g->s), 0);
 }
 
+/* The last test: a stop request stays. It ends the comparison of rows, and is not damage. */
+static void verify_stops_when_asked_to(void **state)
+{
+    struct ground *g = *state;
+    struct err err = {0};
+    int n = 0;
+    put(g->s, 100, 0, 3);
+    build(g->s, "hnsw", true);
+    stop_install();
+    raise(SIGINT);
+    assert_int_equal(snapshot_verify(g->s, print, DIM, count_problem, &n, &err), -1);
+    assert_int_equal(err.kind, ERR_STOPPED);
+    assert_int_equal(n, 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -637,6 +653,7 @@ int main(void)
         T(readers_beside_a_writer),
         T(refuses_another_dimension),
         T(survives_damage),
+        T(verify_stops_when_asked_to),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
