@@ -300,7 +300,9 @@ const struct command commands[] = {
     {"eval", "[OPTIONS] TASK --data PATH",
      "score search, or what a model learned, on labelled data",
      "TASK is one of\n"
-     "  search                a folder in BEIR layout, indexed to a scratch index, all modes\n"
+     "  search                a folder in BEIR layout, indexed to a scratch index, all modes; "
+     "with\n"
+     "                        --index the model and the query adapter (`tune`) of that index\n"
      "  sentence-similarity   Spearman and Pearson of the cosine; nDCG of pairs that belong "
      "together\n"
      "  text-classification   accuracy, macro-F1, MCC, F1 of two classes; a score: correlations\n"
@@ -308,7 +310,8 @@ const struct command commands[] = {
      "  question-answering    exact match and F1, as SQuAD's script\n"
      "  fill-mask             loss, perplexity and accuracy of hidden words\n"
      "  pretraining           the same, and of next sentences",
-     "semsearch eval search --data scifact --json\n  semsearch eval text-classification --model "
+     "semsearch eval search --data scifact --json\n  semsearch eval search --data judged --index "
+     "~/notes/.semsearch\n  semsearch eval text-classification --model "
      "./sentiment --data dev.tsv",
      cmd_eval},
     {"train", "[OPTIONS] TASK --data FILE --out DIR", "teach a model on your own data",

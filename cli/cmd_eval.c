@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 #include "cli/engine.h"
 #include "cli/output.h"
+#include "cli/place.h"
 #include "cli/registry.h"
 #include "cli/train_files.h"
 #include "encoder/train/train.h"
@@ -197,12 +198,19 @@ static const char *const mode_names[] = {
     [SEARCH_HYBRID] = "hybrid", [SEARCH_VECTOR] = "vector", [SEARCH_KEYWORD] = "keyword"};
 static const enum search_mode mode_order[] = {SEARCH_KEYWORD, SEARCH_VECTOR, SEARCH_HYBRID};
 
-static void search_json(const struct engine *e, const struct evaluate_report *r, struct str *out)
+/* The model that is measured, and whether questions go through an index's query adapter. */
+struct searching {
+    struct engine engine;
+    bool adapted;
+};
+
+static void search_json(const struct searching *s, const struct evaluate_report *r, struct str *out)
 {
     struct json_writer w;
     json_begin(&w, out);
     jw_ktext(&w, "task", "search");
-    jw_ktext(&w, "model", e->from.name);
+    jw_ktext(&w, "model", s->engine.from.name);
+    jw_kbool(&w, "adapter", s->adapted);
     jw_kint(&w, "queries", r->queries);
     jw_kint(&w, "documents", r->documents);
     jw_key(&w, "modes");
@@ -227,10 +235,11 @@ static void search_json(const struct engine *e, const struct evaluate_report *r,
     json_finish(&w);
 }
 
-static void search_text_report(const struct engine *e, const struct evaluate_report *r,
+static void search_text_report(const struct searching *s, const struct evaluate_report *r,
                                struct str *out)
 {
-    str_printf(out, "%s: %lld queries over %lld documents\n\n", e->from.name, (long long)r->queries,
+    str_printf(out, "%s%s: %lld queries over %lld documents\n\n", s->engine.from.name,
+               s->adapted ? ", questions through the query adapter" : "", (long long)r->queries,
                (long long)r->documents);
     str_puts(out, "mode      nDCG@10  recall@10  recall@100  MRR@10     MAP\n");
     for (size_t i = 0; i < ARRAY_LEN(mode_order); i++) {
@@ -257,9 +266,34 @@ static char *scratch_folder(struct err *err)
     return NULL;
 }
 
+/* With --index: the model of that index and what `tune` taught it of questions, in the precision of
+ * all measures (fp32), so that runs with and without it differ in nothing else. */
+static int open_searching(const struct args *a, struct searching *s, struct err *err)
+{
+    struct args with = *a;
+    struct place p;
+    struct store *store;
+    if (!a->index)
+        return engine_open(a, a->model, &s->engine, err) || engine_embedder(&s->engine, err) ? -1
+                                                                                             : 0;
+    if (place_open(a, STORE_READ, NULL, &p, &store, err))
+        return -1;
+    if (!with.precision)
+        with.precision = "fp32";
+    const int rc = engine_of_index(&with, store, &s->engine, err);
+    if (rc == 0) {
+        s->adapted = engine_adapt(&s->engine, p.index_dir);
+        if (!s->adapted)
+            note("this index has no query adapter of the model '%s'", s->engine.from.name);
+    }
+    store_close(store);
+    place_release(&p);
+    return rc;
+}
+
 static int eval_search(const struct args *a, struct err *err)
 {
-    struct engine e = {0};
+    struct searching s = {0};
     struct evaluate_report r = {0};
     struct bar bar;
     char *scratch = scratch_folder(err);
@@ -267,22 +301,20 @@ static int eval_search(const struct args *a, struct err *err)
         return -1;
     const struct evaluate_options o = {
         .data = a->data, .qrels = a->qrels, .run = a->run, .scratch = scratch, .chunk = a->chunk};
-    int rc = engine_open(a, a->model, &e, err);
-    if (rc == 0)
-        rc = engine_embedder(&e, err);
+    int rc = open_searching(a, &s, err);
     bar_init(&bar, a);
     if (rc == 0)
-        rc = evaluate_search(&o, e.embedder, &bar.sink, &r, err);
+        rc = evaluate_search(&o, s.engine.embedder, &bar.sink, &r, err);
     bar_end(&bar);
     if (rc == 0) {
         struct str out = {0};
         if (a->json || a->jsonl)
-            search_json(&e, &r, &out);
+            search_json(&s, &r, &out);
         else
-            search_text_report(&e, &r, &out);
+            search_text_report(&s, &r, &out);
         out_str(&out);
     }
-    engine_close(&e);
+    engine_close(&s.engine);
     if (dir_remove_tree(scratch, NULL))
         note("cannot remove the scratch folder '%s'", scratch);
     free(scratch);

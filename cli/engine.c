@@ -142,7 +142,7 @@ int engine_for_questions(const struct args *a, struct store *s, struct engine *e
     return open_of_index(a, s, false, e, err);
 }
 
-void engine_adapt(struct engine *e, const char *index_dir)
+bool engine_adapt(struct engine *e, const char *index_dir)
 {
     struct adapter *a;
     struct err why = {0};
@@ -151,6 +151,7 @@ void engine_adapt(struct engine *e, const char *index_dir)
         note("%s; searching without it (%s)", why.msg, why.hint);
     if (found > 0)
         e->embedder = adapter_embedder(e->embedder, true, a);
+    return found > 0;
 }
 
 double engine_cosine(const float *a, const float *b, int dim)

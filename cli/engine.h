@@ -32,9 +32,9 @@ int engine_of_index(const struct args *a, struct store *s, struct engine *e,
 int engine_for_questions(const struct args *a, struct store *s, struct engine *e,
                          struct err *err) WARN_UNUSED;
 
-/* Questions go through the query adapter of the index folder, when it has one of this model. A
- * damaged one is told on standard error and left out. */
-void engine_adapt(struct engine *e, const char *index_dir);
+/* Questions go through the query adapter of the index folder, when it has one of this model: true.
+ * A damaged one is told on standard error and left out. */
+bool engine_adapt(struct engine *e, const char *index_dir);
 
 /* Cosine of two vectors of `dim` numbers, summed in double; 0 when one of them is zero. */
 double engine_cosine(const float *a, const float *b, int dim);

@@ -68,3 +68,37 @@ Enough to learn from: the map of questions, and the encoder itself. A tiny rando
   >     assert "already trained on these pairs" in again.stderr and again.returncode == 0, again
   > P
   1 True True
+
+What was learned, on one's own judged questions: `eval search --index` takes the model of the index and its query adapter. Here one that no training makes, so that it surely shows.
+
+  $ mkdir -p set/qrels && python3 - <<'P'
+  > import json
+  > with open("set/corpus.jsonl", "w") as c, open("set/queries.jsonl", "w") as q, open("set/qrels/test.tsv", "w") as j:
+  >     j.write("query-id\tcorpus-id\tscore\n")
+  >     for i in range(60):
+  >         lines = open(f"large/{i:03}.md").read().split("\n")
+  >         c.write(json.dumps({"_id": f"d{i}", "title": "", "text": lines[2]}) + "\n")
+  >         q.write(json.dumps({"_id": f"q{i}", "text": lines[0][2:]}) + "\n")
+  >         j.write(f"q{i}\td{i}\t1\n")
+  > P
+  $ semsearch index notes > /dev/null 2>&1; rm -f notes/.semsearch/adapter
+  $ semsearch eval search --data set --json | sed 's/,"latency.*//' > plain.json
+  $ semsearch eval search --data set --json --index notes/.semsearch | sed 's/,"latency.*//' | cmp - plain.json
+  semsearch: this index has no query adapter of the model 'tiny'
+  $ echo broken > notes/.semsearch/adapter; semsearch eval search --data set --index notes/.semsearch | head -n 1
+  semsearch: *adapter* (glob)
+  semsearch: this index has no query adapter of the model 'tiny'
+  tiny: 60 queries over 60 documents
+  $ "$(dirname "$(command -v semsearch)")"/tests/cli/put_adapter notes/.semsearch 32 $(semsearch model show --json | grep -o '"fingerprint":"[0-9a-f]*' | cut -d '"' -f 4)
+  $ semsearch eval search --data set --json --index notes/.semsearch > mapped.json; python3 - <<'P'
+  > import json
+  > a, b = json.load(open("mapped.json")), json.loads(open("plain.json").read() + "}")
+  > print(a["adapter"], b["adapter"], a["model"], *(a["modes"][m] == b["modes"][m] for m in ("keyword", "vector", "hybrid")))
+  > P
+  True False tiny True False False
+  $ semsearch eval search --data set --index notes/.semsearch | head -n 1
+  tiny, questions through the query adapter: 60 queries over 60 documents
+  $ semsearch eval search --data set --index nowhere
+  semsearch: no index at 'nowhere'
+    make one: semsearch index --index 'nowhere' DIR
+  [4]
