@@ -291,7 +291,7 @@ static char *json_cell(const json_value *v)
 {
     if (js_is_string(v)) {
         const struct span s = js_string(v, "");
-        return xstrndup(s.p, s.n);
+        return memchr(s.p, '\0', s.n) ? NULL : xstrndup(s.p, s.n);
     }
     return js_is_number(v) ? json_number(v) : NULL;
 }
@@ -299,7 +299,8 @@ static char *json_cell(const json_value *v)
 static int bad_key(const struct reader *r, size_t i, struct err *err)
 {
     char what[128];
-    snprintf(what, sizeof what, "expected an object with '%.60s' (a string or a number)",
+    snprintf(what, sizeof what,
+             "expected an object with '%.60s' (a string without \\u0000, or a number)",
              r->column[i]);
     return bad_row(r, err, what);
 }
@@ -366,7 +367,7 @@ static int read_jsonl(struct reader *r, struct err *err)
             continue;
         char *where = xasprintf("%s, line %lld", r->t->name, (long long)r->line);
         const size_t before = r->t->n_rows;
-        json_value *v = js_parse(line, where, err);
+        json_value *v = js_parse_text(line, where, err);
         if (!v) /* the parser's own line is always 1 */
             err_kind_set(err, ERR_FORMAT, "%s: not valid JSON", where);
         if (v && !r->t->columns)

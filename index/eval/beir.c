@@ -30,7 +30,7 @@ static int each_line(const char *path, int (*fn)(void *ctx, const json_value *v,
         number++;
         if (span_trim(line).n == 0)
             continue;
-        json_value *v = js_parse(line, path, err);
+        json_value *v = js_parse_text(line, path, err);
         rc = v ? fn(ctx, v, err) : -1;
         js_free(v);
         if (rc)
@@ -50,6 +50,8 @@ static int read_id(const json_value *v, char number[32], struct span *id, struct
     } else {
         *id = js_string(x, "");
     }
+    if (memchr(id->p, '\0', id->n))
+        return err_kind_set(err, ERR_FORMAT, "an \"_id\" with \\u0000");
     return id->n ? 0 : err_kind_set(err, ERR_FORMAT, "no \"_id\" here");
 }
 
@@ -279,6 +281,8 @@ static int query_line(void *ctx, const json_value *v, struct err *err)
     const int64_t n = names_find(&r->ids, id);
     if (n >= 0) {
         const struct span text = js_string(js_get(v, "text"), "");
+        if (memchr(text.p, '\0', text.n))
+            return err_kind_set(err, ERR_FORMAT, "a question with \\u0000");
         r->out->item[n].text = arena_strndup(&r->out->memory, text.p, text.n);
     }
     return 0;

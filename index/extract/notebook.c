@@ -65,7 +65,7 @@ static void put_cell(const json_value *cell, struct doc *d)
 void adapt_notebook(struct job *job, struct extract_result *r)
 {
     struct err err = {0};
-    json_value *root = js_parse(str_view(&job->bytes), "notebook", &err);
+    json_value *root = js_parse_text(str_view(&job->bytes), "notebook", &err);
     if (!js_is_object(root)) {
         result_fail(r, NULL, "broken notebook (not valid JSON)");
         js_free(root);

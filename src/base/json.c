@@ -10,14 +10,30 @@
 #include <string.h>
 #include <sys/stat.h>
 
-json_value *js_parse(struct span text, const char *name, struct err *err)
+static json_value *parse(struct span text, size_t flags, const char *name, struct err *err)
 {
     json_error_t e;
-    json_t *v = json_loadb(text.p ? text.p : "", text.n, JSON_DECODE_ANY, &e);
-    if (!v)
+    json_t *v = json_loadb(text.p ? text.p : "", text.n, JSON_DECODE_ANY | flags, &e);
+    if (v)
+        return v;
+    const enum json_error_code code = json_error_code(&e);
+    if (code == json_error_null_character || code == json_error_null_byte_in_key)
+        err_kind_set(err, ERR_FORMAT, "'%s' has \\u0000 in a %s (line %d, column %d)", name,
+                     code == json_error_null_character ? "string" : "key", e.line, e.column);
+    else
         err_kind_set(err, ERR_FORMAT, "'%s' is not valid JSON (line %d, column %d: %s)", name,
                      e.line, e.column, e.text);
-    return v;
+    return NULL;
+}
+
+json_value *js_parse(struct span text, const char *name, struct err *err)
+{
+    return parse(text, 0, name, err);
+}
+
+json_value *js_parse_text(struct span text, const char *name, struct err *err)
+{
+    return parse(text, JSON_ALLOW_NUL, name, err);
 }
 
 json_value *js_read_file(const char *path, size_t max_bytes, struct err *err)

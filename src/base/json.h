@@ -20,10 +20,13 @@ struct json_t; /* jansson's own struct; opaque outside json.c */
 typedef struct json_t
     json_value; /* the one typedef of a struct in this project: the name is the library's */
 
-/* Parses a whole text or file (NUL bytes inside strings refused, depth limited to 2048, duplicate
+/* Parses a whole text or file (U+0000 inside strings refused, depth limited to 2048, duplicate
  * keys: the last one wins). `name` is the file's name in messages. The result is freed with
  * js_free. NULL on failure. */
 json_value *js_parse(struct span text, const char *name, struct err *err);
+/* The same for users' texts, which may have U+0000 in them (keys may not): what is read must go by
+ * the length of js_string(). */
+json_value *js_parse_text(struct span text, const char *name, struct err *err);
 json_value *js_read_file(const char *path, size_t max_bytes, struct err *err);
 void js_free(json_value *v);
 

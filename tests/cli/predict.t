@@ -7,6 +7,8 @@ Predict: what the head of a model says, one JSON line for each line. Tiny random
   {"schema":1,"label":"pos","score":P,"scores":{"neg":P,"neutral":P,"pos":P}}
   $ printf '{"text": "x"}\n' > json; semsearch predict --model "$H/bert-text-classification" json > a; semsearch predict --model "$H/bert-text-classification" --input text json > b; cmp -s a b || echo differ
   differ
+  $ printf '{"tokens": ["a\\u0000", "b"]}\n' | semsearch predict --model "$H/bert-token-classification" | grep -c '"text":"a.u0000"'
+  1
   $ printf 'the people\n' | semsearch predict --model "$H/bert-token-classification" | sed 's/0\.[0-9]*/P/g'
   {"schema":1,"entities":[{"label":"PER","text":"people","start":4,"end":10,"score":P}]}
   $ printf '{"tokens": ["the", "people", ""]}\n' | semsearch predict --model "$H/bert-token-classification" | sed 's/0\.[0-9]*/P/g'

@@ -42,6 +42,9 @@ Training: what is refused, before anything is written.
   semsearch: --init random needs --config FILE and --tokenizer DIR
     semsearch train tokenizer makes one from plain text
   [2]
+  $ printf '{"anchor": "a", "positive": "b"}\n{"anchor": "a\\u0000", "positive": "b"}\n' > zero.jsonl; semsearch train sentence-similarity --data zero.jsonl --out y
+  semsearch: zero.jsonl, line 2: expected an object with 'anchor' (a string without \u0000, or a number)
+  [2]
   $ printf 'anchor\tpositive\na\tb\nc\n' > bad.tsv
   $ semsearch train sentence-similarity --data bad.tsv --out y
   semsearch: bad.tsv, line 3: 1 fields where the first line names 2
