@@ -44,24 +44,6 @@ static size_t row_pairs(int dim)
 
 /* ---- the file */
 
-static void mean_of(const struct vectors *v, float *mean, float *x)
-{
-    const size_t dim = (size_t)v->dim;
-    double *sum = xcalloc(dim, sizeof *sum);
-    int64_t n = 0;
-    for (int64_t r = 0; r < v->n; r++) {
-        if (!(v->scale[r] > 0)) /* nothing in it, or nothing finite */
-            continue;
-        kern.f16_to_f32(x, v->f16 + r * v->dim, dim);
-        for (size_t d = 0; d < dim; d++)
-            sum[d] += x[d];
-        n++;
-    }
-    for (size_t d = 0; d < dim; d++)
-        mean[d] = n ? (float)(sum[d] / (double)n) : 0;
-    free(sum);
-}
-
 static int bits_build(const struct vectors *v, struct cache_writer *w,
                       const struct progress_sink *sink, struct err *err)
 {
@@ -70,7 +52,7 @@ static int bits_build(const struct vectors *v, struct cache_writer *w,
     uint8_t *codes = xmalloc(GROUP * n_pairs);
     (void)sink;
     (void)err;
-    mean_of(v, mean, x);
+    vectors_mean(v, mean);
     cache_section(w, "bits.codes");
     for (int64_t row0 = 0; row0 < v->n; row0 += GROUP) {
         memset(codes, 0, GROUP * n_pairs);

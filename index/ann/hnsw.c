@@ -1,15 +1,17 @@
 /* hnsw.c - searching a navigable graph in place, in the mapped file.
  *
- * Sections: hnsw.shape (struct shape), hnsw.base, hnsw.place, hnsw.upper (see hnsw_graph.h).
+ * Sections: hnsw.shape (struct shape), hnsw.base, hnsw.place, hnsw.upper, hnsw.signs, hnsw.centre
+ * (see hnsw_graph.h).
  * Opening reads the shape and compares lengths; a query touches only the blocks that it visits, so
  * a fresh process answers at once. Every link is compared with the number of rows before it is
  * followed: a damaged graph answers badly, never out of bounds.
  *
- * Scores on the way are int8 estimates; somewhat more than k of the best are scored from f16 at the
- * end. With a filter every row is still walked, only allowed ones are kept: the walk ends when the
- * best row to be followed is worse than the `ef` best allowed ones. The rarer these are, the longer
- * it gets (ef / share of allowed rows); where a scan of the allowed rows is cheaper, or the walk
- * turns out to be longer than that scan, flat_search answers.
+ * Scores on the way are estimates by signs and int8; somewhat more than k of the best are scored
+ * from f16 at the end. With a filter every row is still walked, only allowed ones are kept: the
+ * walk ends when the best row to be followed is worse than the `ef` best allowed ones.
+ * Signs are not asked then: allowed rows may be far from the query, where all are about equally
+ * far. The rarer these are, the longer it gets (ef / share of allowed rows); where a scan of the
+ * allowed rows is cheaper, or the walk turns out to be longer than that scan, flat_search answers.
  */
 #include "index/ann/ann.h"
 #include "index/ann/hnsw_graph.h"
@@ -17,12 +19,13 @@
 #include "src/base/thread.h"
 #include "src/kernels/kernels.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    EF_MIN = 80,      /* recall@10 above 0.99 on real vectors */
+    EF_MIN = 96,      /* recall@10 above 0.99 on real vectors */
     ROWS_PER_EF = 20, /* int8 rows that a walk multiplies for each of its ef */
 };
 
@@ -53,6 +56,10 @@ static int hnsw_kind_build(const struct vectors *v, struct cache_writer *w,
     cache_add(w, g.place, (size_t)g.n * sizeof *g.place);
     cache_section(w, "hnsw.upper");
     cache_add(w, g.upper, g.n_upper * g.upper_links * sizeof *g.upper);
+    cache_section(w, "hnsw.signs");
+    cache_add(w, g.signs, (size_t)g.n * hnsw_sign_words(v->dim) * sizeof *g.signs);
+    cache_section(w, "hnsw.centre");
+    cache_add(w, g.centre, ((size_t)v->dim + 2) * sizeof *g.centre);
     hnsw_graph_release(&g);
     return 0;
 }
@@ -60,18 +67,22 @@ static int hnsw_kind_build(const struct vectors *v, struct cache_writer *w,
 static int hnsw_kind_open(const struct cachefile *f, const struct vectors *v, void **state,
                           struct err *err)
 {
-    int64_t n_shape = 0, n_base = 0, n_place = 0, n_upper = 0;
+    int64_t n_shape = 0, n_base = 0, n_place = 0, n_upper = 0, n_signs = 0, n_centre = 0;
     const struct shape *p = cachefile_get(f, "hnsw.shape", sizeof *p, &n_shape);
     struct hnsw_graph g = {0};
     g.base = cachefile_get(f, "hnsw.base", sizeof *g.base, &n_base);
     g.place = cachefile_get(f, "hnsw.place", sizeof *g.place, &n_place);
     g.upper = cachefile_get(f, "hnsw.upper", sizeof *g.upper, &n_upper);
-    if (!p || n_shape != 1 || !g.base || !g.place || !g.upper)
+    g.signs = cachefile_get(f, "hnsw.signs", hnsw_sign_words(v->dim) * sizeof *g.signs, &n_signs);
+    g.centre = cachefile_get(f, "hnsw.centre", sizeof *g.centre, &n_centre);
+    if (p && !g.signs)
+        return err_kind_set(err, ERR_INCOMPATIBLE, "the vector graph is of an older version");
+    if (!p || n_shape != 1 || !g.base || !g.place || !g.upper || !g.centre)
         return err_kind_set(err, ERR_CORRUPT, "the vector graph is damaged");
     if (p->n != v->n || p->base_links > HNSW_LINKS_MAX || p->upper_links > HNSW_LINKS_MAX ||
-        p->top_level > HNSW_LEVELS_MAX || p->entry >= p->n || n_place != v->n ||
-        n_base != v->n * p->base_links || p->n_upper > (uint64_t)n_upper ||
-        (int64_t)(p->n_upper * p->upper_links) != n_upper)
+        p->top_level > HNSW_LEVELS_MAX || p->entry >= p->n || n_place != v->n || n_signs != v->n ||
+        n_centre != v->dim + 2 || n_base != v->n * p->base_links ||
+        p->n_upper > (uint64_t)n_upper || (int64_t)(p->n_upper * p->upper_links) != n_upper)
         return err_kind_set(err, ERR_CORRUPT, "the vector graph does not fit the vectors");
     g.n = p->n;
     g.base_links = p->base_links;
@@ -91,16 +102,6 @@ static void hnsw_kind_close(void *state)
 }
 
 /* ---- searching */
-
-/* The row where the walk of the base level begins. */
-static uint32_t descend(const struct hnsw_graph *g, const struct vectors *v, const int8_t *q,
-                        struct hnsw_scratch *s)
-{
-    uint32_t row = g->entry;
-    for (uint32_t level = g->top_level; level > 0; level--)
-        row = hnsw_greedy(g, v, q, row, level, s);
-    return row;
-}
 
 /* ---- with a filter: rows to be followed in one heap, allowed ones in the pool */
 
@@ -140,34 +141,45 @@ static struct near_row heap_pop(struct filtered *f)
     return top;
 }
 
-static void meet(struct filtered *f, size_t n)
-{
-    float score[HNSW_LINKS_MAX];
-    hnsw_estimate(f->v, f->q, f->s->ids, n, f->s->dot, score);
-    f->budget -= (int64_t)n;
-    for (size_t i = 0; i < n; i++) {
-        const struct near_row x = {score[i], f->s->ids[i]};
-        if (f->s->n_pool == f->ef && x.score <= f->s->pool[f->ef - 1].score)
-            continue;
-        heap_push(f, x);
-        if (bit_get(f->bits, x.row))
-            hnsw_pool_add(f->s->pool, &f->s->n_pool, f->ef, x);
-    }
-}
-
-/* Fills the pool with allowed rows; false: it takes longer than the budget. */
-static bool walk_filtered(struct filtered *f, uint32_t from)
+/* A row whose score is known: it is followed if it may lead to better ones, kept if it is allowed.
+ */
+static void meet(struct filtered *f, struct near_row x)
 {
     struct hnsw_scratch *s = f->s;
+    if (s->n_pool == f->ef && x.score <= s->pool[f->ef - 1].score)
+        return;
+    heap_push(f, x);
+    if (bit_get(f->bits, x.row))
+        hnsw_pool_add(s->pool, &s->n_pool, f->ef, x);
+}
+
+/* Fills the pool with allowed rows, from those that it holds; false: it takes longer than the
+ * budget. */
+static bool walk_filtered(struct filtered *f)
+{
+    struct hnsw_scratch *s = f->s;
+    const size_t words = hnsw_sign_words(f->v->dim), n_start = s->n_pool;
+    struct near_row start[HNSW_STARTS];
+    memcpy(start, s->pool, n_start * sizeof *start);
     hnsw_pool_reserve(s, f->ef);
-    s->ids[0] = from;
-    bit_set(s->seen, from);
-    meet(f, 1);
+    s->n_pool = 0;
+    for (size_t i = 0; i < n_start; i++) {
+        bit_set(s->seen, start[i].row);
+        meet(f, start[i]);
+    }
     while (f->n_heap && f->budget >= 0) {
-        const struct near_row next = heap_pop(f);
-        if (s->n_pool == f->ef && next.score < s->pool[f->ef - 1].score)
-            return true;
-        meet(f, hnsw_unseen_links(f->g, f->v, next.row, 0, s));
+        size_t n = 0;
+        for (int i = 0; i < HNSW_WIDE && f->n_heap; i++) {
+            const struct near_row next = heap_pop(f);
+            if (s->n_pool == f->ef && next.score < s->pool[f->ef - 1].score)
+                f->n_heap = 0; /* and so are all others */
+            else
+                n = hnsw_unseen_links(f->g, next.row, 0, words, n, s);
+        }
+        f->budget -= (int64_t)n;
+        hnsw_estimate(f->v, f->q, s->ids, n, s->dot, s->score);
+        for (size_t i = 0; i < n; i++)
+            meet(f, (struct near_row){s->score[i], s->ids[i]});
     }
     return f->n_heap == 0;
 }
@@ -195,16 +207,16 @@ int64_t hnsw_walk(const void *state, const struct vectors *v, const float *query
     bool done = true;
     quick_query_init(&q, v, query);
     hnsw_scratch_init(&s, v->n);
-    const uint32_t from = descend(g, v, q.q, &s);
+    const struct hnsw_aim aim = hnsw_aim_at(g, v, q.q);
+    hnsw_descend(g, v, &aim, 0, &s);
     if (bits) {
         struct filtered f = {.g = g, .v = v, .q = q.q, .bits = bits, .s = &s};
         f.ef = (size_t)ef;
         f.budget = budget;
-        done = walk_filtered(&f, from);
+        done = walk_filtered(&f);
         free(f.heap);
     } else {
-        hnsw_start(v, q.q, from, &s);
-        hnsw_gather(g, v, q.q, 0, (size_t)ef, &s);
+        hnsw_gather(g, v, &aim, 0, (size_t)ef, &s);
     }
     const int64_t n = done ? settle(v, &q, query, k, &s, out) : -1;
     hnsw_scratch_release(&s);

@@ -28,10 +28,10 @@
 
 enum {
     LINKS = 32,       /* of a row on the base level, at the end */
-    LINKS_FIRST = 16, /* that it chooses when it goes in; the others are links back */
+    LINKS_FIRST = 32, /* that it chooses when it goes in, at most; the others are links back */
     ROOM = 48,        /* while building */
     UPPER_LINKS = 16, /* on the levels above, which hold one row of 16 each time */
-    EF_BUILD = 128,   /* rows to choose links from */
+    EF_BUILD = 200,   /* rows to choose links from */
     BATCH_MAX = 4096,
     BATCH_SHARE = 50,
     CHUNK = 8, /* rows that a worker takes at a time */
@@ -50,7 +50,9 @@ struct build {
     const struct vectors *v;
     struct hnsw_graph g;
     uint32_t *base, *place, *upper; /* what g points to */
-    uint8_t *level;                 /* [n] */
+    uint64_t *signs;
+    float *centre;
+    uint8_t *level; /* [n] */
     struct worker *worker;
     const uint32_t *batch; /* rows going in */
     int n_batch;
@@ -109,16 +111,14 @@ static void choose_links(const struct build *b, uint32_t row, const struct near_
 static void insert_row(struct build *b, struct worker *w, uint32_t row)
 {
     const struct vectors *v = b->v;
-    const int8_t *q = row_i8(v, row);
-    uint32_t near = b->g.entry, level = b->g.top_level;
-    for (; level > b->level[row]; level--)
-        near = hnsw_greedy(&b->g, v, q, near, level, &w->scratch);
-    hnsw_start(v, q, near, &w->scratch);
+    const struct hnsw_aim aim = hnsw_aim_at(&b->g, v, row_i8(v, row));
+    uint32_t level = b->level[row];
+    hnsw_descend(&b->g, v, &aim, level, &w->scratch);
     for (;; level--) {
         const size_t room = level ? UPPER_LINKS : ROOM;
-        hnsw_gather(&b->g, v, q, level, EF_BUILD, &w->scratch);
+        hnsw_gather(&b->g, v, &aim, level, EF_BUILD, &w->scratch);
         choose_links(b, row, w->scratch.pool, w->scratch.n_pool, block_of(b, row, level),
-                     LINKS_FIRST, room);
+                     level ? UPPER_LINKS : LINKS_FIRST, room);
         if (level == 0)
             return;
     }
@@ -245,7 +245,7 @@ static uint8_t level_of(int64_t row)
 static int alloc_arrays(struct build *b, struct err *err)
 {
     const size_t n = b->g.n;
-    void *p[4] = {NULL};
+    void *p[5] = {NULL};
     b->level = xmalloc(n);
     b->g.entry = 0;
     for (uint32_t r = 0; r < b->g.n; r++) {
@@ -265,6 +265,13 @@ static int alloc_arrays(struct build *b, struct err *err)
     if (mem_try(&p[2], upper + 1, "the vector graph", err))
         return -1;
     b->upper = p[2];
+    if (mem_try(&p[3], n * hnsw_sign_words(b->v->dim) * sizeof *b->signs, "the vector graph", err))
+        return -1;
+    b->signs = p[3];
+    if (mem_try(&p[4], ((size_t)b->v->dim + 2) * sizeof *b->centre, "the vector graph", err))
+        return -1;
+    b->centre = p[4];
+    hnsw_make_signs(b->v, b->signs, b->centre);
     memset(b->base, 0xFF, n * ROOM * sizeof(uint32_t));
     memset(b->upper, 0xFF, upper);
     uint32_t next = 0;
@@ -275,6 +282,8 @@ static int alloc_arrays(struct build *b, struct err *err)
     b->g.base = b->base;
     b->g.place = b->place;
     b->g.upper = b->upper;
+    b->g.signs = b->signs;
+    b->g.centre = b->centre;
     b->g.base_links = ROOM;
     b->g.upper_links = UPPER_LINKS;
     return 0;
@@ -382,6 +391,8 @@ int hnsw_build(const struct vectors *v, int threads, const struct progress_sink 
         out->base = b.base;
         out->place = b.place;
         out->upper = b.upper;
+        out->signs = b.signs;
+        out->centre = b.centre;
         hnsw_graph_release(out);
     }
     return rc;
@@ -392,5 +403,7 @@ void hnsw_graph_release(struct hnsw_graph *g)
     free((void *)(uintptr_t)g->base);
     free((void *)(uintptr_t)g->place);
     free((void *)(uintptr_t)g->upper);
+    free((void *)(uintptr_t)g->signs);
+    free((void *)(uintptr_t)g->centre);
     *g = (struct hnsw_graph){0};
 }

@@ -55,7 +55,7 @@ float quantise_row(const float *x, int dim, int8_t *q, float *scale)
     const size_t n = (size_t)dim;
     float top = 0;
     for (size_t i = 0; i < n; i++)
-        top = fmaxf(top, fabsf(x[i]));
+        top = fabsf(x[i]) > top ? fabsf(x[i]) : top;
     if (!(top > 0) || !isfinite(top)) {
         memset(q, 0, n);
         *scale = 0;
@@ -132,6 +132,26 @@ int vectors_open(const struct cachefile *f, int64_t n_rows, int dim, struct vect
     v->longest = *longest;
     cachefile_sparse(f, v->f16, (size_t)n_rows * (size_t)dim * sizeof *v->f16);
     return 0;
+}
+
+void vectors_mean(const struct vectors *v, float *mean)
+{
+    const size_t dim = (size_t)v->dim;
+    double *sum = xcalloc(dim, sizeof *sum);
+    float *x = xmalloc(dim * sizeof *x);
+    int64_t n = 0;
+    for (int64_t r = 0; r < v->n; r++) {
+        if (!(v->scale[r] > 0)) /* nothing in it, or nothing finite */
+            continue;
+        kern.f16_to_f32(x, v->f16 + r * v->dim, dim);
+        for (size_t d = 0; d < dim; d++)
+            sum[d] += (double)x[d];
+        n++;
+    }
+    for (size_t d = 0; d < dim; d++)
+        mean[d] = n ? (float)(sum[d] / (double)n) : 0;
+    free(sum);
+    free(x);
 }
 
 float vectors_dot(const struct vectors *v, const float *query, int64_t row)

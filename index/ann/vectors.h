@@ -40,6 +40,9 @@ int vectors_finish(struct vectors_builder *b, struct err *err) WARN_UNUSED;
 int vectors_open(const struct cachefile *f, int64_t n_rows, int dim, struct vectors *v,
                  struct err *err) WARN_UNUSED;
 
+/* The mean of the rows that have something in them, [dim]. */
+void vectors_mean(const struct vectors *v, float *mean);
+
 /* x [dim] = scale * q + e; returns |e|, rounded up. */
 float quantise_row(const float *x, int dim, int8_t *q, float *scale);
 

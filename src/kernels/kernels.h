@@ -180,6 +180,11 @@ struct kernels {
     /* The same for n rows given by number: out[i] = a . row index[i]. */
     void (*dot_gather_i8)(int32_t *out, const int8_t *a, const int8_t *rows, const uint32_t *index,
                           size_t n, size_t dim);
+    /* And for rows of one bit a number: out[i] = the sum of the numbers of a [dim] whose bit is set
+     * in row index[i]. A row is (dim + 63) / 64 words, number 0 the lowest bit of the first; bits
+     * of numbers that do not exist are zero. */
+    void (*dot_gather_bits)(int32_t *out, const int8_t *a, const uint64_t *rows,
+                            const uint32_t *index, size_t n, size_t dim);
 
     /* Sums of table entries over rows of half bytes, exact: out[r] = sum over pairs p of
      * table[0][p][low half of c] + table[1][p][high half of c], where c is byte [r / 32][p][r % 32]

@@ -24,7 +24,21 @@ struct set {
     struct vectors v;
 };
 
-/* n unit vectors in `clusters` clusters (0: anywhere), every tenth a copy of the one before. */
+enum { DIM_MAX = 256, DIM_FREE = 24 };
+
+/* What models make fills few of its directions: numbers beyond the first are sums of these. */
+static void spread(float *x, size_t dim)
+{
+    for (size_t i = DIM_FREE; i < dim; i++) {
+        x[i] = 0;
+        for (size_t j = 0; j < DIM_FREE; j++)
+            x[i] += (i * 37 + j * j * 11) % 7 < 3 ? x[j] : -x[j];
+        x[i] /= sqrtf(DIM_FREE);
+    }
+}
+
+/* n unit vectors in `clusters` clusters (0: anywhere), every tenth a copy of the one before; the
+ * widest ones have no more directions than DIM_FREE. */
 static void set_make_shifted(struct set *s, int64_t n, int dim, int clusters, float shift)
 {
     struct cache_writer *w;
@@ -46,8 +60,11 @@ static void set_make_shifted(struct set *s, int64_t n, int dim, int clusters, fl
         const size_t c = clusters ? (size_t)(seed >> 40) % (size_t)clusters : 0;
         for (size_t i = 0; i < d; i++) {
             x[i] = r % 10 == 9 ? x[i - d] : (clusters ? centre[c * d + i] : 0) + uniform() + shift;
-            sum += x[i] * x[i];
         }
+        if (dim == DIM_MAX)
+            spread(x, d);
+        for (size_t i = 0; i < d; i++)
+            sum += x[i] * x[i];
         for (size_t i = 0; i < d; i++)
             x[i] /= sqrtf(sum);
         kern.f32_to_f16(half, x, d);
@@ -79,10 +96,12 @@ static void a_query(const struct set *s, int q, float *x)
     float sum = 0;
     seed = (uint64_t)q * 977 + 5;
     const int64_t near = s->v.n ? (int64_t)(seed * 31 % (uint64_t)s->v.n) : 0;
-    for (int i = 0; i < s->v.dim; i++) {
+    for (int i = 0; i < s->v.dim; i++)
         x[i] = uniform() + (q % 3 && s->v.n ? 4 * s->x[near * s->v.dim + i] : 0);
+    if (s->v.dim == DIM_MAX)
+        spread(x, DIM_MAX);
+    for (int i = 0; i < s->v.dim; i++)
         sum += x[i] * x[i];
-    }
     for (int i = 0; i < s->v.dim; i++)
         x[i] /= sqrtf(sum);
 }
@@ -296,7 +315,8 @@ static int64_t ask_hnsw(const void *state, const struct vectors *v, const float 
 }
 
 static const struct approximate approximate[] = {{&ann_bits, ask_bits, 128, 0.97},
-                                                 {&ann_hnsw, ask_hnsw, 24, 0.99}};
+                                                 {&ann_hnsw, ask_hnsw, 24, 0.99},
+                                                 {&ann_hnsw, ask_hnsw, DIM_MAX, 0.99}};
 
 /* Recall over some queries; every hit is allowed and has the score of its row. */
 static double recall_of(const struct approximate *a, const struct set *s, const void *state,
@@ -305,7 +325,7 @@ static double recall_of(const struct approximate *a, const struct set *s, const 
     enum { QUERIES = 60 };
     int64_t found = 0, want = 0;
     for (int q = 0; q < QUERIES; q++) {
-        float x[128];
+        float x[DIM_MAX];
         struct hit hit[K], best[K];
         a_query(s, q, x);
         const int64_t n = a->ask(state, &s->v, x, filter, hit);
@@ -363,7 +383,7 @@ static void recall_far_away(void **state)
         int64_t found = 0;
         graph_make(&g, &s.v, approximate[a].kind);
         for (int q = 0; q < 20; q++) {
-            float x[128];
+            float x[DIM_MAX];
             struct hit *all = xmalloc(N * sizeof *all), hit[K];
             a_query(&s, q, x);
             brute(&s, x, N, NULL, all);
