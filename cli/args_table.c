@@ -348,7 +348,8 @@ const struct command commands[] = {
     {"model", "add DIR | list | show [NAME|DIR] | remove NAME | default NAME",
      "the models this program knows",
      "A model stays in its folder; the registry keeps its name and place. The first one added is\n"
-     "the default.",
+     "the default until `model default` chooses; of models put into the data folder by hand, the\n"
+     "first by name.",
      "semsearch model add ~/models/bge-small-en-v1.5 --name bge", cmd_model},
     {"tokenize", "[OPTIONS] [FILE|-]", "texts to token ids, one JSON line a text line", NULL,
      "echo 'hello world' | semsearch tokenize", cmd_tokenize},

@@ -52,6 +52,15 @@ const struct registry_entry *registry_find(const struct registry *r, const char 
     return NULL;
 }
 
+/* Who is the default where none was chosen: the first by name whose folder is there; owned. */
+static char *first_there(const struct registry *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (dir_exists(r->item[i].path))
+            return xstrdup(r->item[i].name);
+    return r->n ? xstrdup(r->item[0].name) : NULL;
+}
+
 bool registry_drop(struct registry *r, const char *name)
 {
     for (size_t i = 0; i < r->n; i++) {
@@ -62,7 +71,7 @@ bool registry_drop(struct registry *r, const char *name)
         r->n--;
         if (r->standard && strcmp(r->standard, name) == 0) {
             free(r->standard);
-            r->standard = r->n ? xstrdup(r->item[0].name) : NULL;
+            r->standard = first_there(r);
         }
         return true;
     }
@@ -110,11 +119,9 @@ int registry_load(struct registry *r, struct err *err)
     }
     if (rc == 0)
         add_found(r, data);
-    const struct span standard = js_string(js_get(v, "default"), "");
-    if (standard.n && registry_find(r, standard.p)) {
-        free(r->standard);
-        r->standard = xstrdup(standard.p);
-    }
+    const struct registry_entry *chosen = registry_find(r, js_string(js_get(v, "default"), "").p);
+    free(r->standard);
+    r->standard = chosen ? xstrdup(chosen->name) : first_there(r);
     js_free(v);
     free(file);
     free(data);

@@ -3,7 +3,8 @@
  *
  * <XDG data folder>/models.json. Folders directly below <XDG data folder>/models/ that hold a
  * config.json are known without being added (set-up puts the default model there). A model is never
- * copied.
+ * copied. The default is the model that was chosen (`model default`, or the first one added); where
+ * none was, or it was removed, the first by name whose folder is there.
  */
 #ifndef SEMSEARCH_CLI_REGISTRY_H
 #define SEMSEARCH_CLI_REGISTRY_H

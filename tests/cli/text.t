@@ -120,6 +120,19 @@ Models.
   $ semsearch model list | awk '{print $1, $2}'
   * tiny
 
+Where no default was chosen it is the first by name, whatever the order in the folder.
+
+  $ export XDG_DATA_HOME="$PWD/several"; mkdir -p several/semsearch/models; for m in mu zeta beta omega alpha tau delta; do cp -r "$SRC/tests/data/models/tiny" several/semsearch/models/$m; done
+  $ semsearch model list | awk '$1 == "*" {print $2}'
+  alpha
+  $ semsearch model default tau; rm -r several/semsearch/models/alpha; semsearch model list | awk '$1 == "*" {print $2}'
+  default is now tau
+  tau
+  $ rm -r several/semsearch/models/tau; semsearch model remove tau; semsearch model list | awk '$1 == "*" {print $2}'
+  removed tau
+  beta
+  $ export XDG_DATA_HOME="$HOME/share"
+
 Eval of sentence similarity: Spearman and Pearson, and messages that name file and line.
 
   $ printf 'sentence1\tsentence2\tscore\nabc\tabc\t5\nabc\txyz\t1\nabc\tabd\t4\n' > d.tsv
