@@ -20,6 +20,14 @@ static int segment_row(const struct param *type, const struct batch *b, int i)
     return b->type && b->type[i] < type->rows ? b->type[i] : 0;
 }
 
+/* Rows of a large table lie anywhere in memory: the next one is asked for while this one is copied.
+ */
+static void fetch_row(const float *row, size_t n)
+{
+    for (size_t i = 0; i < n; i += 16)
+        __builtin_prefetch(row + i);
+}
+
 static void embed_forward(struct tape *t, struct op *o, const struct batch *b)
 {
     const struct slot *out = &t->slot[o->out];
@@ -29,6 +37,8 @@ static void embed_forward(struct tape *t, struct op *o, const struct batch *b)
     for (int s = 0; s < b->n_seq; s++)
         for (int i = b->start[s]; i < b->start[s + 1]; i++) {
             float *x = out->x + (size_t)i * h;
+            if (i + 1 < b->n_tok)
+                fetch_row(word->x + (size_t)b->token[i + 1] * h, h);
             memcpy(x, word->x + (size_t)b->token[i] * h, h * sizeof *x);
             if (type)
                 kern.add(x, type->x + (size_t)segment_row(type, b, i) * h, h);

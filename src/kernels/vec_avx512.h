@@ -13,7 +13,8 @@
 #define V_INLINE static inline __attribute__((always_inline))
 #endif
 
-#define VW 16
+#define VW                  16
+#define FINISH_IN_REGISTERS /* there are 32 */
 
 typedef __m512 vf;
 
