@@ -14,7 +14,7 @@ enum { FAKE_DIM = 64, FAKE_WINDOW = 64, FAKE_OVERHEAD = 2 };
 struct fake_embedder {
     struct embedder base; /* first, so that a pointer to it is a pointer to the whole */
     int64_t n_texts;      /* texts embedded so far, over all calls */
-    int64_t n_calls;
+    _Atomic int64_t n_calls;
     int fail_at_call; /* > 0: this call fails with ERR_FAILURE */
     int delay_ms;     /* slept in every call, for tests of limits and kills */
 };
