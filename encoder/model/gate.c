@@ -110,7 +110,7 @@ int gate_measure(const struct model *exact, const struct model *low, int threads
 static struct hash128 key_of(const char *fingerprint, enum precision p)
 {
     struct hasher *h = hasher_new();
-    hasher_text(h, span_of("semsearch gate 1 " SEMSEARCH_VERSION));
+    hasher_text(h, span_of("semsearch gate 2 " SEMSEARCH_VERSION));
     hasher_text(h, span_of(fingerprint));
     hasher_text(h, span_of(precision_name(p)));
     hasher_text(h, span_of(kern.isa));
