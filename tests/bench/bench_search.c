@@ -28,6 +28,7 @@
 #include "src/base/thread.h"
 #include "src/base/unicode.h"
 #include "src/kernels/kernels.h"
+#include "tests/bench/npy.h"
 
 #include <fts.h>
 #include <math.h>
@@ -60,12 +61,6 @@ static double process_ms(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
-static void die(const struct err *e)
-{
-    fprintf(stderr, "bench_search: %s\n", e->msg);
-    exit(2);
-}
-
 static uint64_t seed = 88172645463325252u;
 static float noise(void) /* about normal */
 {
@@ -87,34 +82,6 @@ static void normalise(float *x, int dim)
 }
 
 /* ---- vectors */
-
-struct matrix {
-    float *x;
-    int64_t n;
-    int dim;
-};
-
-static struct matrix load_npy(const char *path)
-{
-    struct str s = {.max = (size_t)8 << 30};
-    struct err e = {0};
-    struct matrix m = {0};
-    if (file_read(path, (size_t)8 << 30, &s, &e))
-        die(&e);
-    const char *shape = s.n > 10 ? strstr(s.p + 10, "'shape': (") : NULL;
-    long long n = 0;
-    if (!shape || !strstr(s.p + 10, "<f4") || sscanf(shape + 10, "%lld, %d", &n, &m.dim) != 2) {
-        err_set(&e, "'%s' is no float32 matrix", path);
-        die(&e);
-    }
-    const size_t head = 10 + ((unsigned char)s.p[8] | (size_t)(unsigned char)s.p[9] << 8);
-    m.n = n;
-    const size_t bytes = (size_t)n * (size_t)m.dim * sizeof *m.x;
-    m.x = xmalloc(bytes);
-    memcpy(m.x, s.p + head, bytes);
-    str_release(&s);
-    return m;
-}
 
 /* 200 clusters of unit vectors */
 static struct matrix make_clusters(int64_t n, int dim)
