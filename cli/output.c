@@ -161,18 +161,25 @@ static void bar_update(void *ctx, const struct progress *p)
 {
     struct bar *b = ctx;
     const double now = clock_ms();
+    const char *phase = p->phase ? p->phase : "working";
+    if (!b->phase || strcmp(phase, b->phase) != 0) {
+        b->phase = phase;
+        b->phase_ms = now;
+        b->phase_done = p->done;
+        b->phase_tokens = p->tokens;
+    }
     if (!b->on || now - b->drawn_ms < 100)
         return;
     b->drawn_ms = now;
     b->drawn = true;
-    const double seconds = (now - b->started_ms) / 1e3;
+    const double seconds = (now - b->phase_ms) / 1e3;
+    const int64_t done = p->done - b->phase_done, tokens = p->tokens - b->phase_tokens;
     char left[32] = "", line[256];
-    if (p->total > 0 && p->done > 0 && p->done < p->total && seconds > 1) {
+    if (done > 0 && p->done < p->total && seconds > 1) {
         char d[24];
-        duration(d, sizeof d, seconds * (double)(p->total - p->done) / (double)p->done);
+        duration(d, sizeof d, seconds * (double)(p->total - p->done) / (double)done);
         snprintf(left, sizeof left, ", %s left", d);
     }
-    const char *phase = p->phase ? p->phase : "working";
     if (p->total > 0) {
         enum { WIDTH = 20 };
         const int full = (int)(WIDTH * p->done / p->total);
@@ -182,8 +189,8 @@ static void bar_update(void *ctx, const struct progress *p)
         snprintf(line, sizeof line, "%s %lld", phase, (long long)p->done);
     }
     char rate[64] = "";
-    if (p->tokens > 0 && seconds > 0.5)
-        snprintf(rate, sizeof rate, ", %.0f tokens/s", (double)p->tokens / seconds);
+    if (tokens > 0 && seconds > 0.5)
+        snprintf(rate, sizeof rate, ", %.0f tokens/s", (double)tokens / seconds);
     char all[360]; /* a line that wraps could not be wiped again */
     snprintf(all, sizeof all, "%s%s%s", line, rate, left);
     bar_line(b, all);
@@ -207,7 +214,7 @@ static void bar_note(void *ctx, const char *line)
 
 void bar_init(struct bar *b, const struct args *a)
 {
-    *b = (struct bar){.started_ms = clock_ms()};
+    *b = (struct bar){0};
     b->on = isatty(STDERR_FILENO) == 1 && !a->quiet && !dumb_terminal();
     b->sink = (struct progress_sink){.update = bar_update, .note = bar_note, .ctx = b};
 }

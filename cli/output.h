@@ -41,7 +41,10 @@ void printable(struct str *out, struct span text, bool lines);
 struct bar {
     struct progress_sink sink;
     bool on, drawn;
-    double started_ms, drawn_ms;
+    double drawn_ms;
+    const char *phase; /* the one that rate and time left are about; it began with this: */
+    double phase_ms;
+    int64_t phase_done, phase_tokens;
 };
 void bar_init(struct bar *b, const struct args *a);
 void bar_line(struct bar *b, const char *line); /* draws a line of the caller's, cut to the width */

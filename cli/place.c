@@ -184,17 +184,25 @@ static char *resolve_folder(char *clean)
     return whole;
 }
 
-char *place_relative(const struct place *p, const char *path, struct err *err)
+/* `path`, as seen from `from`, as a path below the root; owned; NULL: it is not there. */
+static char *below_root(const struct place *p, const char *from, const char *path)
 {
-    const char *from = part_below(p->cwd, p->root) ? p->cwd : p->root;
     char *joined = path[0] == '/' ? xstrdup(path) : path_join(from, path);
     char *abs = resolve_folder(path_clean(joined));
-    free(joined);
     const char *below = part_below(abs, p->root);
     char *rel = below ? xstrdup(below) : NULL;
-    if (!below)
-        err_kind_set(err, ERR_USAGE, "'%s' is outside of the indexed folder '%s'", path, p->root);
+    free(joined);
     free(abs);
+    return rel;
+}
+
+char *place_relative(const struct place *p, const char *path, struct err *err)
+{
+    char *rel = below_root(p, p->cwd, path);
+    if (!rel && !part_below(p->cwd, p->root))
+        rel = below_root(p, p->root, path);
+    if (!rel)
+        err_kind_set(err, ERR_USAGE, "'%s' is outside of the indexed folder '%s'", path, p->root);
     return rel;
 }
 

@@ -31,8 +31,9 @@ int place_open(const struct args *a, enum store_mode mode, const struct progress
                struct place *p, struct store **s, struct err *err) WARN_UNUSED;
 
 /* A user's path (relative to the current folder, or absolute, need not exist) as a path relative to
- * the root; owned. "" is the root itself. Who stands outside of the root names paths as JSON output
- * does, relative to the root. Outside of the root: NULL, ERR_USAGE. */
+ * the root; owned. "" is the root itself. Who stands outside of the root may also name a path as
+ * JSON output does, relative to the root, if it leads nowhere below the root from there. Outside of
+ * the root: NULL, ERR_USAGE. */
 char *place_relative(const struct place *p, const char *path, struct err *err);
 
 /* The document at a user's path: relative to the current folder, else to the root. 1: found, 0: not

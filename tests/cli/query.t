@@ -51,6 +51,10 @@ Results fall by score, every score is between 0 and 1, ids can be shown.
   semsearch: 'nowhere.md' is not in the index
     give a path, a doc_id (d12) or a chunk_id (c34) of `semsearch query --json`
   [2]
+  $ (cd .. && semsearch show --index docs docs/software/git-undo.md:1 && semsearch show --index docs software/git-undo.md:1 && semsearch why --index docs docs/software/git-undo.md | head -n 1)
+  # Undoing things in git
+  # Undoing things in git
+  docs/software/git-undo.md: indexed, 8 passages (markdown)
   $ semsearch show --json geography/deserts.txt:1 | python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["path"], d["line_start"], d["line_end"], repr(d["text"]))'
   geography/deserts.txt 1 1 'DESERTS ARE DRY, NOT HOT\n'
 
