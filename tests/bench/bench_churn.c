@@ -13,7 +13,7 @@
 #include "src/base/clock.h"
 #include "src/base/hash.h"
 #include "src/kernels/kernels.h"
-#include "tests/bench/npy.h"
+#include "tests/bench/vectors.h"
 
 enum { ROWS_PER_DOC = 10, K = 10, BYTES = 8 /* of a passage's text */ };
 static const char print[] = "bench";
@@ -123,14 +123,6 @@ static int64_t *scattered(int64_t n)
         order[j] = i;
     }
     return order;
-}
-
-static const char *option(int argc, char **argv, const char *name, const char *otherwise)
-{
-    for (int i = 2; i + 1 < argc; i++)
-        if (strcmp(argv[i], name) == 0)
-            return argv[i + 1];
-    return otherwise;
 }
 
 int main(int argc, char **argv)

@@ -28,7 +28,7 @@
 #include "src/base/thread.h"
 #include "src/base/unicode.h"
 #include "src/kernels/kernels.h"
-#include "tests/bench/npy.h"
+#include "tests/bench/vectors.h"
 
 #include <fts.h>
 #include <math.h>
@@ -609,14 +609,6 @@ static void bench_cold(const char *dir, int times)
            warm.vectors);
     free(wall);
     free(cpu);
-}
-
-static const char *option(int argc, char **argv, const char *name, const char *otherwise)
-{
-    for (int i = 2; i + 1 < argc; i++)
-        if (strcmp(argv[i], name) == 0)
-            return argv[i + 1];
-    return otherwise;
 }
 
 int main(int argc, char **argv)

@@ -1,6 +1,7 @@
-/* npy.h - matrices for the benches of vector search: float32 [n, dim] from a .npy file. */
-#ifndef SEMSEARCH_TESTS_BENCH_NPY_H
-#define SEMSEARCH_TESTS_BENCH_NPY_H
+/* vectors.h - what the benches of vector search share: options of the form NAME VALUE, and float32
+ * matrices [n, dim] out of .npy files. */
+#ifndef SEMSEARCH_TESTS_BENCH_VECTORS_H
+#define SEMSEARCH_TESTS_BENCH_VECTORS_H
 
 #include "src/base/err.h"
 #include "src/base/file.h"
@@ -21,6 +22,15 @@ static inline void die(const struct err *e)
 {
     fprintf(stderr, "bench: %s\n", e->msg);
     exit(2);
+}
+
+/* The value behind `name` among the arguments from the third on. */
+static inline const char *option(int argc, char **argv, const char *name, const char *otherwise)
+{
+    for (int i = 2; i + 1 < argc; i++)
+        if (strcmp(argv[i], name) == 0)
+            return argv[i + 1];
+    return otherwise;
 }
 
 static inline struct matrix load_npy(const char *path)
