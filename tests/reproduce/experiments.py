@@ -42,6 +42,6 @@ EXPERIMENTS = [
     Experiment("banking77", "text-classification", 1, 2e-4, 32, 64, "accuracy", base="head"),
     Experiment("wikiann", "token-classification", 1, 1e-4, 32, 96, "f1", base="head", rows=6000),
     Experiment("wnut17", "token-classification", 2, 1e-4, 32, 128, "f1", base="head"),
-    Experiment("xquad", "question-answering", 1, 1e-4, 16, 256, "f1", base="head",
+    Experiment("xquad", "question-answering", 12, 1e-4, 16, 256, "f1", base="head",
                note="held out by article"),
 ]
