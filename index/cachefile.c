@@ -24,7 +24,6 @@
 enum {
     CACHE_FORMAT = 1,
     CACHE_ALIGN = 64,
-    BUF_BYTES = 2 << 20,
     HUGE_BYTES_MAX = 256 << 20, /* of a larger file a question needs single rows */
     VERIFY_STEP = 16 << 20,
 };
@@ -47,65 +46,19 @@ void cache_stamp_fingerprint(struct cache_stamp *stamp, const char *fingerprint)
         hash_hex(hash_bytes(fingerprint, n), stamp->fingerprint);
 }
 
-/* ---- a buffered file descriptor with a sticky error
- *
- * Every write but the last is of whole huge pages at a multiple of one, see OUT_BUF in file.c. */
-
-struct sink {
-    int fd;
-    char *buf;
-    size_t n_buf;
-    uint64_t total;
-    bool failed;
-    struct err err;
-};
-
-static void sink_flush(struct sink *s)
-{
-    if (!s->failed && s->n_buf && fd_write_all(s->fd, s->buf, s->n_buf, &s->err))
-        s->failed = true;
-    s->n_buf = 0;
-}
-
-static void sink_add(struct sink *s, const void *p, size_t n)
-{
-    const char *at = p;
-    s->total += n;
-    while (n) {
-        const size_t room = BUF_BYTES - s->n_buf, k = n < room ? n : room;
-        memcpy(s->buf + s->n_buf, at, k);
-        s->n_buf += k;
-        at += k;
-        n -= k;
-        if (s->n_buf == BUF_BYTES)
-            sink_flush(s);
-    }
-}
-
-static int sink_map(struct sink *s, struct map *map, struct err *err)
-{
-    *map = (struct map){0};
-    if (s->total == 0)
-        return 0;
-    void *p = mmap(NULL, s->total, PROT_READ, MAP_SHARED, s->fd, 0);
-    if (p == MAP_FAILED)
-        return err_errno(err, "cannot map a file of %llu bytes", (unsigned long long)s->total);
-    *map = (struct map){p, s->total};
-    return 0;
-}
-
-static int memory_file(struct err *err)
+static int memory_file(struct outfile *f, struct err *err)
 {
     const int fd = memfd_create("semsearch-cache", MFD_CLOEXEC);
-    return fd >= 0 ? fd : err_errno(err, "cannot make a file in memory");
+    if (fd < 0)
+        return err_errno(err, "cannot make a file in memory");
+    outfile_nameless(f, fd);
+    return 0;
 }
 
 /* ---- writing */
 
 struct cache_writer {
-    struct sink sink;
-    bool named;
-    struct outfile file; /* temporary name, sync and rename; the bytes go through sink */
+    struct outfile file; /* nameless in memory */
     struct cache_entry section[CACHE_SECTIONS_MAX];
     int n_sections;
     struct hasher *hash; /* of the section being written */
@@ -114,17 +67,13 @@ struct cache_writer {
 int cache_writer_open(const char *path, struct cache_writer **out, struct err *err)
 {
     struct cache_writer *w = xcalloc(1, sizeof *w);
-    w->named = path != NULL;
-    const int rc = w->named ? outfile_open(&w->file, path, err) : 0;
-    w->sink.fd = rc ? -1 : w->named ? w->file.fd : memory_file(err);
-    if (w->sink.fd < 0) {
+    if (path ? outfile_open(&w->file, path, err) : memory_file(&w->file, err)) {
         free(w);
         return -1;
     }
-    w->sink.buf = xmalloc(BUF_BYTES);
     char head[CACHE_ALIGN] = {0};
     memcpy(head, cache_magic, sizeof cache_magic - 1);
-    sink_add(&w->sink, head, sizeof head);
+    outfile_write(&w->file, head, sizeof head);
     *out = w;
     return 0;
 }
@@ -135,22 +84,22 @@ static void end_section(struct cache_writer *w)
     if (!w->hash)
         return;
     struct cache_entry *e = &w->section[w->n_sections++];
-    e->bytes = w->sink.total - e->at;
+    e->bytes = w->file.total - e->at;
     e->sum = hasher_finish(w->hash);
     w->hash = NULL;
-    sink_add(&w->sink, zero, (CACHE_ALIGN - w->sink.total % CACHE_ALIGN) % CACHE_ALIGN);
+    outfile_write(&w->file, zero, (CACHE_ALIGN - w->file.total % CACHE_ALIGN) % CACHE_ALIGN);
 }
 
 void cache_section(struct cache_writer *w, const char *name)
 {
     end_section(w);
     if (w->n_sections == CACHE_SECTIONS_MAX || strlen(name) >= sizeof w->section[0].name) {
-        w->sink.failed = true;
-        err_set(&w->sink.err, "cache section '%s' is one too many", name);
+        w->file.failed = true;
+        err_set(&w->file.err, "cache section '%s' is one too many", name);
         return;
     }
     struct cache_entry *e = &w->section[w->n_sections];
-    *e = (struct cache_entry){.at = w->sink.total};
+    *e = (struct cache_entry){.at = w->file.total};
     memcpy(e->name, name, strlen(name));
     w->hash = hasher_new();
 }
@@ -160,7 +109,7 @@ void cache_add(struct cache_writer *w, const void *p, size_t n)
     if (!w->hash || n == 0)
         return;
     hasher_add(w->hash, p, n);
-    sink_add(&w->sink, p, n);
+    outfile_write(&w->file, p, n);
 }
 
 static uint64_t footer_sum(const struct cache_entry *section, const struct trailer *t)
@@ -180,11 +129,10 @@ static void write_footer(struct cache_writer *w, struct cache_stamp *stamp)
     t.n_sections = (uint32_t)w->n_sections;
     t.format = CACHE_FORMAT;
     t.order = 0x01020304;
-    t.file_bytes = w->sink.total + table + sizeof t;
+    t.file_bytes = w->file.total + table + sizeof t;
     t.sum = footer_sum(w->section, &t);
-    sink_add(&w->sink, w->section, table);
-    sink_add(&w->sink, &t, sizeof t);
-    sink_flush(&w->sink);
+    outfile_write(&w->file, w->section, table);
+    outfile_write(&w->file, &t, sizeof t);
 }
 
 void cache_writer_abandon(struct cache_writer *w)
@@ -193,11 +141,7 @@ void cache_writer_abandon(struct cache_writer *w)
         return;
     if (w->hash)
         hasher_finish(w->hash);
-    if (w->named)
-        outfile_abandon(&w->file);
-    else
-        close(w->sink.fd);
-    free(w->sink.buf);
+    outfile_abandon(&w->file);
     free(w);
 }
 
@@ -205,21 +149,9 @@ int cache_writer_commit(struct cache_writer *w, struct cache_stamp *stamp, struc
                         struct err *err)
 {
     write_footer(w, stamp);
-    int rc = 0;
-    if (w->sink.failed) {
-        if (err)
-            *err = w->sink.err;
-        rc = -1;
-    }
-    if (rc == 0 && map)
-        rc = sink_map(&w->sink, map, err);
-    if (rc == 0 && w->named) {
-        w->named = false; /* commit releases the file in every case */
-        w->sink.fd = -1;
-        rc = outfile_commit(&w->file, err);
-        if (rc && map)
-            map_close(map);
-    }
+    int rc = map ? outfile_map(&w->file, map, err) : 0;
+    if (rc == 0 && (rc = outfile_commit(&w->file, err)) != 0 && map)
+        map_close(map);
     cache_writer_abandon(w);
     return rc;
 }
@@ -353,53 +285,47 @@ void cachefile_verify(const struct cachefile *f, void (*fn)(void *ctx, const cha
 /* ---- scratch */
 
 struct scratch {
-    struct sink sink;
+    struct outfile file;
 };
+
+static int unlinked_file(struct outfile *f, const char *dir, struct err *err)
+{
+    char *path = path_join(dir, "scratch.tmp-XXXXXX");
+    const int fd = mkostemp(path, O_CLOEXEC);
+    if (fd < 0) {
+        err_errno(err, "cannot write in '%s'", dir);
+    } else {
+        unlink(path);
+        outfile_nameless(f, fd);
+    }
+    free(path);
+    return fd < 0 ? -1 : 0;
+}
 
 int scratch_open(const char *dir, struct scratch **out, struct err *err)
 {
-    int fd = -1;
-    if (dir) {
-        char *path = path_join(dir, "scratch.tmp-XXXXXX");
-        fd = mkostemp(path, O_CLOEXEC);
-        if (fd < 0)
-            err_errno(err, "cannot write in '%s'", dir);
-        else
-            unlink(path);
-        free(path);
-    } else {
-        fd = memory_file(err);
-    }
-    if (fd < 0)
+    struct outfile f;
+    if (dir ? unlinked_file(&f, dir, err) : memory_file(&f, err))
         return -1;
-    struct scratch *s = xcalloc(1, sizeof *s);
-    s->sink.fd = fd;
-    s->sink.buf = xmalloc(BUF_BYTES);
-    *out = s;
+    *out = xmalloc(sizeof **out);
+    (*out)->file = f;
     return 0;
 }
 
 void scratch_add(struct scratch *s, const void *p, size_t n)
 {
-    sink_add(&s->sink, p, n);
+    outfile_write(&s->file, p, n);
 }
 
 int scratch_map(struct scratch *s, struct map *map, struct err *err)
 {
-    sink_flush(&s->sink);
-    if (s->sink.failed) {
-        if (err)
-            *err = s->sink.err;
-        return -1;
-    }
-    return sink_map(&s->sink, map, err);
+    return outfile_map(&s->file, map, err);
 }
 
 void scratch_close(struct scratch *s)
 {
     if (!s)
         return;
-    close(s->sink.fd);
-    free(s->sink.buf);
+    outfile_abandon(&s->file);
     free(s);
 }

@@ -212,11 +212,17 @@ int outfile_open(struct outfile *f, const char *path, struct err *err)
     return 0;
 }
 
+void outfile_nameless(struct outfile *f, int fd)
+{
+    *f = (struct outfile){.fd = fd, .buf = xmalloc(OUT_BUF)};
+}
+
 static void flush_out(struct outfile *f)
 {
     if (!f->failed && f->n_buf && fd_write_all(f->fd, f->buf, f->n_buf, &f->err)) {
         f->failed = true;
-        err_wrap(&f->err, "cannot write '%s'", f->path);
+        if (f->path)
+            err_wrap(&f->err, "cannot write '%s'", f->path);
     }
     f->n_buf = 0;
 }
@@ -224,6 +230,7 @@ static void flush_out(struct outfile *f)
 void outfile_write(struct outfile *f, const void *p, size_t n)
 {
     const char *at = p;
+    f->total += n;
     while (n && !f->failed) {
         const size_t room = OUT_BUF - f->n_buf, k = n < room ? n : room;
         memcpy(f->buf + f->n_buf, at, k);
@@ -233,6 +240,24 @@ void outfile_write(struct outfile *f, const void *p, size_t n)
         if (f->n_buf == OUT_BUF)
             flush_out(f);
     }
+}
+
+int outfile_map(struct outfile *f, struct map *m, struct err *err)
+{
+    *m = (struct map){0};
+    flush_out(f);
+    if (f->failed) {
+        if (err)
+            *err = f->err;
+        return -1;
+    }
+    if (f->total == 0)
+        return 0;
+    void *p = mmap(NULL, f->total, PROT_READ, MAP_SHARED, f->fd, 0);
+    if (p == MAP_FAILED)
+        return err_errno(err, "cannot map a file of %llu bytes", (unsigned long long)f->total);
+    *m = (struct map){p, f->total};
+    return 0;
 }
 
 static void outfile_release(struct outfile *f)

@@ -51,12 +51,16 @@ struct outfile {
     int fd;
     char *path, *tmp;
     bool failed;
-    char *buf; /* 64 KiB of pending bytes */
+    char *buf; /* pending bytes */
     size_t n_buf;
-    struct err err; /* the first failure; reported by commit */
+    uint64_t total; /* bytes written, pending ones among them */
+    struct err err; /* the first failure; reported by map and commit */
 };
 int outfile_open(struct outfile *f, const char *path, struct err *err) WARN_UNUSED;
+void outfile_nameless(struct outfile *f, int fd); /* `path` is NULL; takes fd, open for both ways */
 void outfile_write(struct outfile *f, const void *p, size_t n); /* failure is sticky */
+int outfile_map(struct outfile *f, struct map *m,
+                struct err *err) WARN_UNUSED; /* all that was written; outlives f */
 int outfile_commit(struct outfile *f,
                    struct err *err) WARN_UNUSED; /* sync, rename, sync folder; releases f */
 void outfile_abandon(struct outfile *f);         /* removes the temporary; releases f */
