@@ -163,7 +163,7 @@ float vectors_dot(const struct vectors *v, const float *query, int64_t row)
 
 void quick_query_init(struct quick_query *q, const struct vectors *v, const float *query)
 {
-    q->q = xmalloc((size_t)v->dim);
+    q->q = xcalloc(((size_t)v->dim + 63) / 64, 64); /* damaged signs may go beyond dim */
     q->error = quantise_row(query, v->dim, q->q, &q->scale);
 }
 

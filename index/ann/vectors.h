@@ -60,7 +60,7 @@ float vectors_dot(const struct vectors *v, const float *query, int64_t row);
 
 /* A query in int8, for estimates: <query, x> is about scale * <q, row of i8> * v->scale[row]. */
 struct quick_query {
-    int8_t *q; /* [dim], owned */
+    int8_t *q; /* [dim], then zeros up to a multiple of 64; owned */
     float scale, error;
 };
 void quick_query_init(struct quick_query *q, const struct vectors *v, const float *query);

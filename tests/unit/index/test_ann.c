@@ -6,6 +6,7 @@
 #include "src/kernels/kernels.h"
 #include "tests/unit/test.h"
 
+#include <malloc.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -485,45 +486,108 @@ static void graph_of_few_rows(void **state)
     }
 }
 
-/* A graph whose numbers are anything, under a footer that says they are right. */
-static void any_graph_is_safe(void **state)
+/* The file of a graph, to be spoiled. */
+static struct cachefile copy_of(const struct cachefile *f)
 {
-    (void)state;
-    enum { N = 6000 };
+    struct cachefile copy = *f;
+    void *p = xmalloc(f->map.n);
+    memcpy(p, f->map.p, f->map.n);
+    copy.map.p = p;
+    return copy;
+}
+
+static void spoil(const struct cachefile *f, int round)
+{
+    uint32_t *words = (uint32_t *)(uintptr_t)f->map.p;
+    const size_t n_words = f->map.n / 4, n = round < 20 ? 50 : n_words / 2;
+    seed = (uint64_t)round + 1;
+    for (size_t i = 0; i < n; i++) {
+        uniform();
+        words[16 + (seed >> 33) % (n_words - 16)] = (uint32_t)(seed >> (round % 3 * 12));
+    }
+}
+
+/* A graph whose numbers are anything, under a footer that says they are right; returns how many
+ * problems were told. */
+static int walk_spoiled_graphs(int64_t n_rows, int dim)
+{
     struct set s;
     struct graph g;
-    set_make(&s, N, 8, 0);
+    set_make(&s, n_rows, dim, 0);
     graph_make(&g, &s.v, &ann_hnsw);
     struct hit hit[10];
-    float x[8];
+    float *x = xcalloc((size_t)dim, sizeof *x);
     int told = 0;
     for (int round = 0; round < 40; round++) {
-        struct map copy = {xmalloc(g.file.map.n), g.file.map.n};
-        struct cachefile bad = g.file;
+        const struct cachefile bad = copy_of(&g.file);
         void *st = NULL;
-        memcpy((void *)(uintptr_t)copy.p, g.file.map.p, copy.n);
-        bad.map = copy;
-        seed = (uint64_t)round + 1;
-        uint32_t *words = (uint32_t *)(uintptr_t)copy.p;
-        const size_t n_words = copy.n / 4, spoil = round < 20 ? 50 : n_words / 2;
-        for (size_t i = 0; i < spoil; i++) {
-            uniform();
-            words[16 + (seed >> 33) % (n_words - 16)] = (uint32_t)(seed >> (round % 3 * 12));
-        }
+        spoil(&bad, round);
         if (ann_hnsw.open(&bad, &s.v, &st, NULL) == 0) {
             for (int q = 0; q < 3; q++) {
                 a_query(&s, q, x);
                 const int64_t n = hnsw_walk(st, &s.v, x, 10, NULL, 50, INT64_MAX, hit);
                 assert_int_equal(n, 10); /* the last resort is the scan */
                 for (int64_t i = 0; i < n; i++)
-                    assert_in_range(hit[i].row, 0, N - 1);
+                    assert_in_range(hit[i].row, 0, n_rows - 1);
             }
             ann_hnsw.verify(st, &s.v, count_problem, &told);
             ann_hnsw.close(st);
         }
-        free((void *)(uintptr_t)copy.p);
+        free((void *)(uintptr_t)bad.map.p);
     }
-    assert_true(told > 0);
+    free(x);
+    graph_release(&g);
+    set_release(&s);
+    return told;
+}
+
+static void any_graph_is_safe(void **state)
+{
+    (void)state;
+    assert_true(walk_spoiled_graphs(6000, 8) > 0);
+    assert_true(walk_spoiled_graphs(1500, 300) > 0); /* signs are asked */
+}
+
+/* The next memory of that size is likely this one. */
+static void leave_rubbish(size_t n)
+{
+    volatile char *p = xmalloc(n);
+    for (size_t i = 0; i < malloc_usable_size((void *)(uintptr_t)p); i++)
+        p[i] = -128;
+    free((void *)(uintptr_t)p);
+}
+
+/* Bits of the last word of a row that stand for no number: whatever they are, what lies behind the
+ * query is not added. */
+static void signs_end_with_the_numbers(void **state)
+{
+    (void)state;
+    enum { N = 1500, DIM = 300 };
+    struct set s;
+    struct graph g;
+    struct hit hit[10], same[10];
+    float x[DIM];
+    set_make(&s, N, DIM, 0);
+    graph_make(&g, &s.v, &ann_hnsw);
+    const struct cachefile bad = copy_of(&g.file);
+    const size_t words = hnsw_sign_words(DIM);
+    int64_t n = 0;
+    void *st = NULL;
+    uint64_t *signs =
+        (uint64_t *)(uintptr_t)cachefile_get(&bad, "hnsw.signs", words * sizeof *signs, &n);
+    assert_int_equal(n, N);
+    for (size_t r = 0; r < N; r++)
+        signs[r * words + words - 1] |= ~(uint64_t)0 << DIM % 64;
+    OK(ann_hnsw.open(&bad, &s.v, &st, &err));
+    for (int q = 0; q < 10; q++) {
+        a_query(&s, q, x);
+        assert_int_equal(hnsw_walk(g.state, &s.v, x, 10, NULL, 50, INT64_MAX, hit), 10);
+        leave_rubbish(DIM);
+        assert_int_equal(hnsw_walk(st, &s.v, x, 10, NULL, 50, INT64_MAX, same), 10);
+        expect_equal(same, hit, 10);
+    }
+    ann_hnsw.close(st);
+    free((void *)(uintptr_t)bad.map.p);
     graph_release(&g);
     set_release(&s);
 }
@@ -562,6 +626,7 @@ int main(void)
         cmocka_unit_test(bits_of_odd_queries),
         cmocka_unit_test(graph_of_few_rows),
         cmocka_unit_test(any_graph_is_safe),
+        cmocka_unit_test(signs_end_with_the_numbers),
         cmocka_unit_test(kinds_are_chosen_by_size),
     };
     return cmocka_run_group_tests(tests, start, NULL);
