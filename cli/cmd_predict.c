@@ -105,7 +105,9 @@ static int read_json(const struct task_io *io, struct batch *b, const struct lin
                      struct span line, struct predict_input *in, struct err *err)
 {
     char *where = xasprintf("%s, line %lld", l->name, (long long)l->number);
-    json_value *v = js_parse_text(line, where, err);
+    json_value *v = js_parse_line(line, err);
+    if (!v)
+        err_wrap(err, "%s", where);
     const int rc = v ? read_object(io, b, l, v, in, err) : -1;
     js_free(v);
     free(where);

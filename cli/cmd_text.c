@@ -143,7 +143,9 @@ static void batch_clear(struct batch *b)
 static int batch_add_json(struct batch *b, const struct lines *l, struct span line, struct err *err)
 {
     char *where = xasprintf("%s, line %lld", l->name, (long long)l->number);
-    json_value *v = js_parse_text(line, where, err);
+    json_value *v = js_parse_line(line, err);
+    if (!v)
+        err_wrap(err, "%s", where);
     int rc = v ? 0 : -1;
     const json_value *text = js_get(v, "text");
     if (rc == 0 && !js_is_string(text))

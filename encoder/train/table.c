@@ -367,9 +367,9 @@ static int read_jsonl(struct reader *r, struct err *err)
             continue;
         char *where = xasprintf("%s, line %lld", r->t->name, (long long)r->line);
         const size_t before = r->t->n_rows;
-        json_value *v = js_parse_text(line, where, err);
-        if (!v) /* the parser's own line is always 1 */
-            err_kind_set(err, ERR_FORMAT, "%s: not valid JSON", where);
+        json_value *v = js_parse_line(line, err);
+        if (!v)
+            err_wrap(err, "%s", where);
         if (v && !r->t->columns)
             name_keys(r, v);
         if (!v || store_object(r, v, err)) {

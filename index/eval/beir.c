@@ -30,7 +30,7 @@ static int each_line(const char *path, int (*fn)(void *ctx, const json_value *v,
         number++;
         if (span_trim(line).n == 0)
             continue;
-        json_value *v = js_parse_text(line, path, err);
+        json_value *v = js_parse_line(line, err);
         rc = v ? fn(ctx, v, err) : -1;
         js_free(v);
         if (rc)

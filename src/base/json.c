@@ -10,10 +10,15 @@
 #include <string.h>
 #include <sys/stat.h>
 
+static json_value *load(struct span text, size_t flags, json_error_t *e)
+{
+    return json_loadb(text.p ? text.p : "", text.n, JSON_DECODE_ANY | flags, e);
+}
+
 static json_value *parse(struct span text, size_t flags, const char *name, struct err *err)
 {
     json_error_t e;
-    json_t *v = json_loadb(text.p ? text.p : "", text.n, JSON_DECODE_ANY | flags, &e);
+    json_value *v = load(text, flags, &e);
     if (v)
         return v;
     const enum json_error_code code = json_error_code(&e);
@@ -34,6 +39,15 @@ json_value *js_parse(struct span text, const char *name, struct err *err)
 json_value *js_parse_text(struct span text, const char *name, struct err *err)
 {
     return parse(text, JSON_ALLOW_NUL, name, err);
+}
+
+json_value *js_parse_line(struct span line, struct err *err)
+{
+    json_error_t e;
+    json_value *v = load(line, JSON_ALLOW_NUL, &e);
+    if (!v)
+        err_kind_set(err, ERR_FORMAT, "not valid JSON (column %d: %s)", e.column, e.text);
+    return v;
 }
 
 json_value *js_read_file(const char *path, size_t max_bytes, struct err *err)

@@ -27,6 +27,9 @@ json_value *js_parse(struct span text, const char *name, struct err *err);
 /* The same for users' texts, which may have U+0000 in them (keys may not): what is read must go by
  * the length of js_string(). */
 json_value *js_parse_text(struct span text, const char *name, struct err *err);
+/* One line of JSON Lines, a user's text likewise. The message says the column only: the caller
+ * knows which line it is. */
+json_value *js_parse_line(struct span line, struct err *err);
 json_value *js_read_file(const char *path, size_t max_bytes, struct err *err);
 void js_free(json_value *v);
 

@@ -32,6 +32,9 @@ Embed: blank lines are texts, a last line without an end counts, nothing in give
   $ printf '{"text": "a"}\n{"txt": "b"}\n' | semsearch embed --input jsonl | wc -l
   semsearch: standard input, line 2: expected an object with a string "text"
   1
+  $ printf '{"text": "a"}\n{"text" "b"}\n' | semsearch embed --input jsonl | wc -l
+  semsearch: standard input, line 2: not valid JSON (column 11: ':' expected near '"b"')
+  1
   $ printf 'a\n\nb\n' | semsearch embed --format npy -o v.npy && head -c 6 v.npy | tail -c 5; wc -c < v.npy
   NUMPY512
   $ semsearch embed --format npy < /dev/null
