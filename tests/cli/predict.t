@@ -45,7 +45,7 @@ What is refused, with its line.
   semsearch: standard input, line 1: expected two texts with one TAB between, or a JSON object
   [2]
   $ printf '{"text": \n' | semsearch predict --model "$H/bert-text-classification" 2>&1 | cut -c 1-53
-  semsearch: standard input, line 1: not valid JSON (col
+  semsearch: standard input, line 1: not valid JSON (co
   $ printf 'a\n' | semsearch predict
   semsearch: cannot open the model '*': the model 'tiny' has no head: it gives vectors (sentence-similarity) (glob)
     `semsearch embed` computes them; `semsearch train` makes a model with a head
