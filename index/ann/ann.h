@@ -55,11 +55,12 @@ int64_t flat_search(const struct vectors *v, const float *query, int64_t k,
 int64_t flat_cost(int64_t n, int64_t n_allowed);
 
 /* Each kind by itself, whatever a scan would cost; what .search does where it pays. For tests and
- * measurements. bits: the r best by signs are looked at again. hnsw: the walk keeps the `ef` >= k
- * nearest rows; with a filter it gives up after multiplying `budget` rows, and flat_search answers.
- */
+ * measurements. bits: the r best by signs are looked at again; *n_late (NULL: not asked) becomes
+ * the number of hits that stood in the last two thirds of these, which says whether r was enough.
+ * hnsw: the walk keeps the `ef` >= k nearest rows; with a filter it gives up after multiplying
+ * `budget` rows, and flat_search answers. */
 int64_t bits_scan(const void *state, const struct vectors *v, const float *query, int64_t k,
-                  const struct row_filter *filter, int64_t r, struct hit *out);
+                  const struct row_filter *filter, int64_t r, struct hit *out, int64_t *n_late);
 int64_t hnsw_walk(const void *state, const struct vectors *v, const float *query, int64_t k,
                   const struct row_filter *filter, int64_t ef, int64_t budget, struct hit *out);
 

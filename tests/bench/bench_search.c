@@ -315,7 +315,7 @@ static int64_t search_with(const struct trial *t, const float *x, int64_t k,
                            const struct row_filter *f, int64_t number, struct hit *hit)
 {
     if (number && strcmp(t->kind->name, "bits") == 0)
-        return bits_scan(t->state, t->v, x, k, f, number, hit);
+        return bits_scan(t->state, t->v, x, k, f, number, hit, NULL);
     if (number && strcmp(t->kind->name, "hnsw") == 0)
         return hnsw_walk(t->state, t->v, x, k, f, number, INT64_MAX, hit);
     return t->kind->search(t->state, t->v, x, k, f, hit);

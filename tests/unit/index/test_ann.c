@@ -306,7 +306,7 @@ enum { K = 10 };
 static int64_t ask_bits(const void *state, const struct vectors *v, const float *query,
                         const struct row_filter *filter, struct hit *out)
 {
-    return bits_scan(state, v, query, K, filter, 800, out);
+    return bits_scan(state, v, query, K, filter, 800, out, NULL);
 }
 
 static int64_t ask_hnsw(const void *state, const struct vectors *v, const float *query,
@@ -440,6 +440,39 @@ static void bits_look_around_the_mean(void **state)
     set_release(&s);
 }
 
+/* Where all rows are about equally near, as many copies of one passage are, the best by signs are
+ * not the best: a look at the first of them says so, and a search goes on. */
+static void bits_look_further_where_rows_are_alike(void **state)
+{
+    (void)state;
+    enum { N = 9000, DIM = 240, QUERIES = 30, FEW = 640 };
+    struct set s;
+    struct graph g;
+    int64_t found = 0, found_few = 0, late = 0;
+    set_make(&s, N, DIM, 2);
+    graph_make(&g, &s.v, &ann_bits);
+    for (int q = 0; q < QUERIES; q++) {
+        float x[DIM_MAX];
+        struct hit best[K], few[K], hit[K];
+        int64_t n_late;
+        a_query(&s, 3 * q, x); /* near no row above others */
+        assert_int_equal(brute(&s, x, K, NULL, best), K);
+        assert_int_equal(bits_scan(g.state, &s.v, x, K, NULL, FEW, few, &n_late), K);
+        assert_int_equal(ann_bits.search(g.state, &s.v, x, K, NULL, hit), K);
+        late += n_late;
+        for (int i = 0; i < K; i++) {
+            found_few += few[i].score >= best[K - 1].score;
+            found += hit[i].score >= best[K - 1].score;
+        }
+    }
+    assert_true(late >= QUERIES && found_few < QUERIES * K * 98 / 100);
+    if (found < QUERIES * K * 99 / 100)
+        fail_msg("%lld of %d found, %lld without a second look", (long long)found, QUERIES * K,
+                 (long long)found_few);
+    graph_release(&g);
+    set_release(&s);
+}
+
 /* Tables whose entries all round to nothing, or overflow if nobody looks. */
 static void bits_of_odd_queries(void **state)
 {
@@ -456,7 +489,7 @@ static void bits_of_odd_queries(void **state)
         for (int kind = 0; kind < 4; kind++) {
             for (int i = 0; i < dim; i++)
                 x[i] = kind == 0 ? 0 : kind == 1 ? 1e30F : kind == 2 ? 1e-30F : (float)(i == 0);
-            assert_int_equal(bits_scan(g.state, &s.v, x, K, NULL, 700, hit), K);
+            assert_int_equal(bits_scan(g.state, &s.v, x, K, NULL, 700, hit, NULL), K);
             brute(&s, x, K, NULL, best);
             for (int i = 0; i < K; i++)
                 assert_true(hit[i].score == best[i].score);
@@ -623,6 +656,7 @@ int main(void)
         cmocka_unit_test(recall_far_away),
         cmocka_unit_test(graph_does_not_depend_on_threads),
         cmocka_unit_test(bits_look_around_the_mean),
+        cmocka_unit_test(bits_look_further_where_rows_are_alike),
         cmocka_unit_test(bits_of_odd_queries),
         cmocka_unit_test(graph_of_few_rows),
         cmocka_unit_test(any_graph_is_safe),
