@@ -1,7 +1,7 @@
 /* hnsw.c - searching a navigable graph in place, in the mapped file.
  *
- * Sections: hnsw.shape (struct shape), hnsw.base, hnsw.place, hnsw.upper, hnsw.signs, hnsw.centre
- * (see hnsw_graph.h).
+ * Sections: hnsw.shape (struct shape), hnsw.base, hnsw.place, hnsw.upper, hnsw.top, hnsw.signs,
+ * hnsw.centre (see hnsw_graph.h).
  * Opening reads the shape and compares lengths; a query touches only the blocks that it visits, so
  * a fresh process answers at once. Every link is compared with the number of rows before it is
  * followed: a damaged graph answers badly, never out of bounds.
@@ -30,7 +30,7 @@ enum {
 };
 
 struct shape {
-    uint32_t n, base_links, upper_links, entry, top_level, zero;
+    uint32_t n, base_links, upper_links, top_level;
     uint64_t n_upper;
 };
 
@@ -45,7 +45,6 @@ static int hnsw_kind_build(const struct vectors *v, struct cache_writer *w,
     const struct shape s = {.n = g.n,
                             .base_links = g.base_links,
                             .upper_links = g.upper_links,
-                            .entry = g.entry,
                             .top_level = g.top_level,
                             .n_upper = g.n_upper};
     cache_section(w, "hnsw.shape");
@@ -56,6 +55,8 @@ static int hnsw_kind_build(const struct vectors *v, struct cache_writer *w,
     cache_add(w, g.place, (size_t)g.n * sizeof *g.place);
     cache_section(w, "hnsw.upper");
     cache_add(w, g.upper, g.n_upper * g.upper_links * sizeof *g.upper);
+    cache_section(w, "hnsw.top");
+    cache_add(w, g.top, g.n_top * sizeof *g.top);
     cache_section(w, "hnsw.signs");
     cache_add(w, g.signs, (size_t)g.n * hnsw_sign_words(v->dim) * sizeof *g.signs);
     cache_section(w, "hnsw.centre");
@@ -67,27 +68,28 @@ static int hnsw_kind_build(const struct vectors *v, struct cache_writer *w,
 static int hnsw_kind_open(const struct cachefile *f, const struct vectors *v, void **state,
                           struct err *err)
 {
-    int64_t n_shape = 0, n_base = 0, n_place = 0, n_upper = 0, n_signs = 0, n_centre = 0;
+    int64_t n_shape = 0, n_base = 0, n_place = 0, n_upper = 0, n_top = 0, n_signs = 0, n_centre = 0;
     const struct shape *p = cachefile_get(f, "hnsw.shape", sizeof *p, &n_shape);
     struct hnsw_graph g = {0};
     g.base = cachefile_get(f, "hnsw.base", sizeof *g.base, &n_base);
     g.place = cachefile_get(f, "hnsw.place", sizeof *g.place, &n_place);
     g.upper = cachefile_get(f, "hnsw.upper", sizeof *g.upper, &n_upper);
+    g.top = cachefile_get(f, "hnsw.top", sizeof *g.top, &n_top);
     g.signs = cachefile_get(f, "hnsw.signs", hnsw_sign_words(v->dim) * sizeof *g.signs, &n_signs);
     g.centre = cachefile_get(f, "hnsw.centre", sizeof *g.centre, &n_centre);
-    if (p && !g.signs)
+    if (!g.signs || !g.top)
         return err_kind_set(err, ERR_INCOMPATIBLE, "the vector graph is of an older version");
     if (!p || n_shape != 1 || !g.base || !g.place || !g.upper || !g.centre)
         return err_kind_set(err, ERR_CORRUPT, "the vector graph is damaged");
     if (p->n != v->n || p->base_links > HNSW_LINKS_MAX || p->upper_links > HNSW_LINKS_MAX ||
-        p->top_level > HNSW_LEVELS_MAX || p->entry >= p->n || n_place != v->n || n_signs != v->n ||
-        n_centre != v->dim + 2 || n_base != v->n * p->base_links ||
+        p->top_level > HNSW_LEVELS_MAX || n_top < 1 || n_top > p->n || n_place != v->n ||
+        n_signs != v->n || n_centre != v->dim + 2 || n_base != v->n * p->base_links ||
         p->n_upper > (uint64_t)n_upper || (int64_t)(p->n_upper * p->upper_links) != n_upper)
         return err_kind_set(err, ERR_CORRUPT, "the vector graph does not fit the vectors");
     g.n = p->n;
     g.base_links = p->base_links;
     g.upper_links = p->upper_links;
-    g.entry = p->entry;
+    g.n_top = (uint32_t)n_top;
     g.top_level = p->top_level;
     g.n_upper = p->n_upper;
     struct hnsw_graph *out = xmalloc(sizeof *out);
@@ -262,6 +264,8 @@ static void hnsw_kind_verify(const void *state, const struct vectors *v,
                   g->place[r] > g->n_upper;
     for (uint64_t i = 0; i < g->n_upper; i++)
         broken += !block_is_sound(g, g->upper + i * g->upper_links, g->upper_links);
+    for (uint32_t i = 0; i < g->n_top; i++)
+        broken += g->top[i] >= g->n;
     char what[96];
     snprintf(what, sizeof what, "%lld lists of links are damaged", (long long)broken);
     if (broken)

@@ -13,7 +13,7 @@
  * as many links more than it keeps, so that it is thinned once for many links back and not for
  * each.
  *
- * The entry is the row of the highest level and goes in first: it never changes.
+ * The rows of the highest level go in first: from then on every search begins among all of them.
  */
 #include "index/ann/hnsw_graph.h"
 
@@ -49,10 +49,12 @@ struct worker {
 struct build {
     const struct vectors *v;
     struct hnsw_graph g;
-    uint32_t *base, *place, *upper; /* what g points to */
+    uint32_t *base, *place, *upper, *top; /* what g points to */
     uint64_t *signs;
     float *centre;
-    uint8_t *level; /* [n] */
+    uint8_t *level;  /* [n] */
+    uint32_t *order; /* [n] in which rows go in */
+    uint32_t n_top;  /* of top; g.n_top of them are in */
     struct worker *worker;
     const uint32_t *batch; /* rows going in */
     int n_batch;
@@ -242,19 +244,32 @@ static uint8_t level_of(int64_t row)
     return (uint8_t)(level < HNSW_LEVELS_MAX - 1 ? level : HNSW_LEVELS_MAX - 1);
 }
 
+/* Draws the levels of all rows; the highest is the lowest one that no more than HNSW_TOP_MAX rows
+ * reach. */
+static void draw_levels(struct build *b)
+{
+    uint32_t reach[HNSW_LEVELS_MAX + 1] = {0}, top = 0;
+    b->level = xmalloc(b->g.n);
+    for (uint32_t r = 0; r < b->g.n; r++) {
+        b->level[r] = level_of(r);
+        for (uint32_t l = 0; l <= b->level[r]; l++)
+            reach[l]++;
+        top = b->level[r] > top ? b->level[r] : top;
+    }
+    while (top > 1 && reach[top - 1] <= HNSW_TOP_MAX)
+        top--;
+    for (uint32_t r = 0; r < b->g.n; r++) {
+        b->level[r] = b->level[r] < top ? b->level[r] : (uint8_t)top;
+        b->g.n_upper += b->level[r];
+    }
+    b->g.top_level = top;
+}
+
 static int alloc_arrays(struct build *b, struct err *err)
 {
     const size_t n = b->g.n;
     void *p[5] = {NULL};
-    b->level = xmalloc(n);
-    b->g.entry = 0;
-    for (uint32_t r = 0; r < b->g.n; r++) {
-        b->level[r] = level_of(r);
-        b->g.n_upper += b->level[r];
-        if (b->level[r] > b->level[b->g.entry])
-            b->g.entry = r;
-    }
-    b->g.top_level = b->level[b->g.entry];
+    draw_levels(b);
     const size_t upper = (size_t)b->g.n_upper * UPPER_LINKS * sizeof(uint32_t);
     if (mem_try(&p[0], n * ROOM * sizeof(uint32_t), "the vector graph", err))
         return -1;
@@ -289,26 +304,33 @@ static int alloc_arrays(struct build *b, struct err *err)
     return 0;
 }
 
-/* All rows but the entry, in an order of large steps: i * step mod n, step prime to n and about the
- * golden section of it. */
-static uint32_t *scattered_rows(uint32_t n, uint32_t entry)
+/* b->order and b->top: first the rows of the highest level, then all others, both in large steps:
+ * i * step mod n, step prime to n and about the golden section of it. */
+static void scatter_rows(struct build *b)
 {
-    uint32_t *order = xmalloc((size_t)n * sizeof *order);
-    uint64_t step = (uint64_t)((double)n * 0.6180339887498949) | 1, a = n, b = step;
-    for (;; step += 2, a = n, b = step) {
-        while (b) {
-            const uint64_t rest = a % b;
-            a = b;
-            b = rest;
+    const uint32_t n = b->g.n;
+    b->order = xmalloc((size_t)n * sizeof *b->order);
+    uint64_t step = (uint64_t)((double)n * 0.6180339887498949) | 1, x = n, y = step;
+    for (;; step += 2, x = n, y = step) {
+        while (y) {
+            const uint64_t rest = x % y;
+            x = y;
+            y = rest;
         }
-        if (a == 1)
+        if (x == 1)
             break;
     }
-    size_t kept = 0;
-    for (uint64_t i = 0, at = 0; i < n; i++, at = (at + step) % n)
-        if (at != entry)
-            order[kept++] = (uint32_t)at;
-    return order;
+    uint32_t kept = 0, n_top = 0;
+    for (int others = 0; others < 2; others++) {
+        for (uint64_t i = 0, at = 0; i < n; i++, at = (at + step) % n)
+            if ((b->level[at] < b->g.top_level) == others)
+                b->order[kept++] = (uint32_t)at;
+        n_top = others ? n_top : kept;
+    }
+    b->top = xmalloc((size_t)n_top * sizeof *b->top);
+    memcpy(b->top, b->order, (size_t)n_top * sizeof *b->top);
+    b->n_top = n_top;
+    b->g.top = b->top;
 }
 
 static void report(const struct progress_sink *sink, int64_t done, int64_t total)
@@ -322,14 +344,14 @@ static void report(const struct progress_sink *sink, int64_t done, int64_t total
 static int insert_all(struct build *b, struct pool *pool, const struct progress_sink *sink,
                       struct err *err)
 {
-    uint32_t *order = scattered_rows(b->g.n, b->g.entry);
-    const uint32_t n = b->g.n - 1;
+    const uint32_t n = b->g.n;
     int rc = 0;
-    for (uint32_t done = 0; rc == 0 && done < n; done += (uint32_t)b->n_batch) {
-        uint32_t take = (done + 1) / BATCH_SHARE + 1;
+    for (uint32_t done = 1; rc == 0 && done < n; done += (uint32_t)b->n_batch) {
+        uint32_t take = done / BATCH_SHARE + 1;
         take = take < BATCH_MAX ? take : BATCH_MAX;
+        b->g.n_top = done < b->n_top ? done : b->n_top;
         b->n_batch = (int)(take < n - done ? take : n - done);
-        b->batch = order + done;
+        b->batch = b->order + done;
         pool_run(pool, (b->n_batch + CHUNK - 1) / CHUNK, insert_chunk, b);
         collect_wishes(b);
         pool_run(pool, (int)((b->n_group + CHUNK - 1) / CHUNK), link_chunk, b);
@@ -337,7 +359,7 @@ static int insert_all(struct build *b, struct pool *pool, const struct progress_
         if (stop_requested())
             rc = err_kind_set(err, ERR_STOPPED, "stopped while building the vector graph");
     }
-    free(order);
+    b->g.n_top = b->n_top;
     return rc;
 }
 
@@ -359,6 +381,7 @@ static void workers_release(struct build *b, int n)
     free(b->wish);
     free(b->group);
     free(b->level);
+    free(b->order);
 }
 
 int hnsw_build(const struct vectors *v, int threads, const struct progress_sink *sink,
@@ -370,6 +393,7 @@ int hnsw_build(const struct vectors *v, int threads, const struct progress_sink 
     struct build b = {.v = v, .g.n = (uint32_t)v->n};
     int rc = alloc_arrays(&b, err);
     if (rc == 0) {
+        scatter_rows(&b);
         struct pool *pool = pool_new(threads);
         b.worker = xcalloc((size_t)pool_size(pool), sizeof *b.worker);
         for (int i = 0; i < pool_size(pool); i++) {
@@ -391,6 +415,7 @@ int hnsw_build(const struct vectors *v, int threads, const struct progress_sink 
         out->base = b.base;
         out->place = b.place;
         out->upper = b.upper;
+        out->top = b.top;
         out->signs = b.signs;
         out->centre = b.centre;
         hnsw_graph_release(out);
@@ -403,6 +428,7 @@ void hnsw_graph_release(struct hnsw_graph *g)
     free((void *)(uintptr_t)g->base);
     free((void *)(uintptr_t)g->place);
     free((void *)(uintptr_t)g->upper);
+    free((void *)(uintptr_t)g->top);
     free((void *)(uintptr_t)g->signs);
     free((void *)(uintptr_t)g->centre);
     *g = (struct hnsw_graph){0};

@@ -3,7 +3,10 @@
  *
  * A block is a fixed number of row numbers; the first one that is not below n ends it. Rows of the
  * base level have one block each; the few that reach higher levels have one more for each of these,
- * side by side in `upper`, found through `place`.
+ * side by side in `upper`, found through `place`. The rows of the highest level, HNSW_TOP_MAX at
+ * most where there is a level below, are listed in `top` and are all compared with a query: links
+ * alone do not lead everywhere (from thousands of copies of one passage they lead to copies), and
+ * rows drawn from everywhere do.
  *
  * Beside the links, a row is kept once more as one bit a number: whether x_d > mean_d. With s the
  * signs these are, r = x - mean and a query q,
@@ -27,6 +30,7 @@
 enum {
     HNSW_LINKS_MAX = 256,
     HNSW_LEVELS_MAX = 32,
+    HNSW_TOP_MAX = 2048, /* rows of the highest level, if there is another one below */
     HNSW_WIDE = 3, /* rows whose links are followed together, so that one memory wait serves all */
     HNSW_STARTS = 8, /* rows that a walk of the base level begins at: one alone may lie where no way
                       * leads to those that are looked for */
@@ -38,7 +42,8 @@ struct hnsw_graph {
     uint32_t n;           /* rows */
     uint32_t base_links;  /* size of a block of the base level */
     uint32_t upper_links; /* and of the levels above */
-    uint32_t entry, top_level;
+    uint32_t top_level, n_top;
+    const uint32_t *top;  /* [n_top] the rows of top_level */
     const uint32_t *base; /* [n][base_links] */
     const uint32_t
         *place; /* [n] 0: on the base level only; else 1 + index of its block of level 1 */
@@ -90,7 +95,8 @@ void hnsw_scratch_release(struct hnsw_scratch *s);
  * a level; scores are int8 estimates up to the scale of q. */
 void hnsw_gather(const struct hnsw_graph *g, const struct vectors *v, const struct hnsw_aim *aim,
                  uint32_t level, size_t ef, struct hnsw_scratch *s);
-/* From the entry down to a level, exclusive: the pool is then where a walk of `to` begins. */
+/* From the best rows of the highest level down to a level, exclusive: the pool is then where a walk
+ * of `to` begins. */
 void hnsw_descend(const struct hnsw_graph *g, const struct vectors *v, const struct hnsw_aim *aim,
                   uint32_t to, struct hnsw_scratch *s);
 /* The pieces: room for ef rows; putting a row in its place among the ef best (returns the place, or

@@ -186,10 +186,20 @@ void hnsw_gather(const struct hnsw_graph *g, const struct vectors *v, const stru
 void hnsw_descend(const struct hnsw_graph *g, const struct vectors *v, const struct hnsw_aim *aim,
                   uint32_t to, struct hnsw_scratch *s)
 {
-    hnsw_pool_reserve(s, 1);
-    s->pool[0].row = g->entry;
-    hnsw_estimate(v, aim->q, &g->entry, 1, s->dot, &s->pool[0].score);
-    s->n_pool = 1;
-    for (uint32_t level = g->top_level; level > to; level--)
-        hnsw_gather(g, v, aim, level, level == 1 ? HNSW_STARTS : 1, s);
+    hnsw_pool_reserve(s, HNSW_STARTS);
+    s->n_pool = 0;
+    for (size_t at = 0; at < g->n_top;) {
+        size_t n = 0;
+        for (; at < g->n_top && n < HNSW_MET_MAX; at++)
+            if (g->top[at] < g->n) {
+                prefetch_row(v, g->top[at]);
+                s->ids[n++] = g->top[at];
+            }
+        hnsw_estimate(v, aim->q, s->ids, n, s->dot, s->score);
+        for (size_t i = 0; i < n; i++)
+            hnsw_pool_add(s->pool, &s->n_pool, HNSW_STARTS,
+                          (struct near_row){s->score[i], s->ids[i]});
+    }
+    for (uint32_t level = g->top_level; level > to + 1; level--)
+        hnsw_gather(g, v, aim, level - 1, HNSW_STARTS, s);
 }

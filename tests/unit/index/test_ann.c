@@ -38,9 +38,10 @@ static void spread(float *x, size_t dim)
     }
 }
 
-/* n unit vectors in `clusters` clusters (0: anywhere), every tenth a copy of the one before; the
- * widest ones have no more directions than DIM_FREE. */
-static void set_make_shifted(struct set *s, int64_t n, int dim, int clusters, float shift)
+/* n unit vectors in `clusters` clusters (0: anywhere), of each hundred the first `heavy` close
+ * together in one, every tenth a copy of the one before; the widest ones have no more directions
+ * than DIM_FREE. */
+static void set_make_like(struct set *s, int64_t n, int dim, int clusters, int heavy, float shift)
 {
     struct cache_writer *w;
     struct cache_stamp stamp = {.count = n, .dim = dim};
@@ -58,9 +59,12 @@ static void set_make_shifted(struct set *s, int64_t n, int dim, int clusters, fl
     vectors_begin(b, w);
     for (int64_t r = 0; r < n; r++) {
         float *x = s->x + (size_t)r * d, sum = 0;
-        const size_t c = clusters ? (size_t)(seed >> 40) % (size_t)clusters : 0;
+        const bool alike = r % 100 < heavy;
+        const size_t c = clusters && !alike ? (size_t)(seed >> 40) % (size_t)clusters : 0;
         for (size_t i = 0; i < d; i++) {
-            x[i] = r % 10 == 9 ? x[i - d] : (clusters ? centre[c * d + i] : 0) + uniform() + shift;
+            x[i] = r % 10 == 9 ? x[i - d]
+                               : (clusters ? centre[c * d + i] : 0) +
+                                     uniform() * (alike ? 0.3f : 1) + shift;
         }
         if (dim == DIM_MAX)
             spread(x, d);
@@ -83,7 +87,7 @@ static void set_make_shifted(struct set *s, int64_t n, int dim, int clusters, fl
 
 static void set_make(struct set *s, int64_t n, int dim, int clusters)
 {
-    set_make_shifted(s, n, dim, clusters, 0);
+    set_make_like(s, n, dim, clusters, 0, 0);
 }
 
 static void set_release(struct set *s)
@@ -298,7 +302,8 @@ struct approximate {
     int64_t (*ask)(const void *state, const struct vectors *v, const float *query,
                    const struct row_filter *filter, struct hit *out);
     int dim;      /* graphs are lost where all is equally far, signs where there are few */
-    double least; /* recall */
+    double least; /* recall; lower where rows fill few of the directions (DIM_MAX): many signs then
+                   * say the same, and a walk that trusts them passes by some rows */
 };
 
 enum { K = 10 };
@@ -317,7 +322,7 @@ static int64_t ask_hnsw(const void *state, const struct vectors *v, const float 
 
 static const struct approximate approximate[] = {{&ann_bits, ask_bits, 128, 0.97},
                                                  {&ann_hnsw, ask_hnsw, 24, 0.99},
-                                                 {&ann_hnsw, ask_hnsw, DIM_MAX, 0.99}};
+                                                 {&ann_hnsw, ask_hnsw, DIM_MAX, 0.96}};
 
 /* Recall over some queries; every hit is allowed and has the score of its row. */
 static double recall_of(const struct approximate *a, const struct set *s, const void *state,
@@ -415,7 +420,8 @@ static void graph_does_not_depend_on_threads(void **state)
     set_make(&s, 5000, 32, 20);
     OK(hnsw_build(&s.v, 1, NULL, &a, &err));
     OK(hnsw_build(&s.v, 3, NULL, &b, &err));
-    assert_int_equal(a.entry, b.entry);
+    assert_int_equal(a.n_top, b.n_top);
+    assert_memory_equal(a.top, b.top, a.n_top * sizeof *a.top);
     assert_int_equal(a.n_upper, b.n_upper);
     assert_true(a.n_upper > 0);
     assert_memory_equal(a.base, b.base, 5000 * a.base_links * sizeof *a.base);
@@ -433,7 +439,7 @@ static void bits_look_around_the_mean(void **state)
     enum { N = 4000, DIM = 128 };
     struct set s;
     struct graph g;
-    set_make_shifted(&s, N, DIM, 0, 3);
+    set_make_like(&s, N, DIM, 0, 0, 3);
     graph_make(&g, &s.v, &ann_bits);
     assert_true(recall_of(&approximate[0], &s, g.state, NULL) >= 0.95);
     graph_release(&g);
@@ -498,6 +504,34 @@ static void bits_of_odd_queries(void **state)
         graph_release(&g);
         set_release(&s);
     }
+}
+
+/* Nine rows of ten are close together, and the links of a row lead to others of these: rows
+ * elsewhere are found all the same. */
+static void graph_leads_out_of_the_crowd(void **state)
+{
+    (void)state;
+    enum { N = 12000, DIM = 64, QUERIES = 60 };
+    struct set s;
+    struct graph g;
+    int64_t found = 0;
+    set_make_like(&s, N, DIM, 40, 90, 0);
+    graph_make(&g, &s.v, &ann_hnsw);
+    for (int q = 0; q < QUERIES; q++) {
+        struct hit best[K], hit[K];
+        const float *row = s.x + (q * (N / QUERIES) + 90 + q % 10) * DIM;
+        float x[DIM];
+        for (int i = 0; i < DIM; i++)
+            x[i] = row[i] + uniform() / 4;
+        brute(&s, x, K, NULL, best);
+        assert_int_equal(hnsw_walk(g.state, &s.v, x, K, NULL, 60, INT64_MAX, hit), K);
+        for (int i = 0; i < K; i++)
+            found += hit[i].score >= best[K - 1].score;
+    }
+    if (found < QUERIES * K * 97 / 100)
+        fail_msg("%lld of %d found", (long long)found, QUERIES * K);
+    graph_release(&g);
+    set_release(&s);
 }
 
 static void graph_of_few_rows(void **state)
@@ -658,6 +692,7 @@ int main(void)
         cmocka_unit_test(bits_look_around_the_mean),
         cmocka_unit_test(bits_look_further_where_rows_are_alike),
         cmocka_unit_test(bits_of_odd_queries),
+        cmocka_unit_test(graph_leads_out_of_the_crowd),
         cmocka_unit_test(graph_of_few_rows),
         cmocka_unit_test(any_graph_is_safe),
         cmocka_unit_test(signs_end_with_the_numbers),
